@@ -1,0 +1,104 @@
+//! The checked configuration: what every part is given. Reading and checking is in the submodules.
+//!
+//! Each part gets its own section, never the whole.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::segment::{CameraName, Prefix};
+
+mod secret;
+pub use secret::Secret;
+
+/// The whole file, checked. Relative paths are relative to the working directory, as the user typed them.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// In the order of the file; never empty; names are unique.
+    pub cameras: Vec<CameraConfig>,
+    pub storage: StorageConfig,
+    pub s3: S3Config,
+    pub server: ServerConfig,
+    pub logging: LoggingConfig,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct CameraConfig {
+    pub name: CameraName,
+    /// `rtsp://host:port/path`, never with credentials in it.
+    pub url: String,
+    pub username: String,
+    pub password: Secret,
+    /// `[capture]` with this camera's `[camera.capture]` laid over it.
+    pub capture: CaptureConfig,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Transcode,
+    Passthrough,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct CaptureConfig {
+    pub mode: Mode,
+    pub width: u32,
+    pub height: u32,
+    pub framerate: u32,
+    pub bitrate_kbps: u32,
+    pub segment_duration: Duration,
+    /// `capture.pipeline`: the name of a built-in template, a file's path, or the text itself; `None` for the
+    /// mode's own template.
+    pub pipeline: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct StorageConfig {
+    /// How long an uploaded file stays on disk.
+    pub local_buffer: Duration,
+    pub segments_dir: PathBuf,
+    pub database: PathBuf,
+    /// Quota for segment files; `None` for no quota.
+    pub max_size_bytes: Option<u64>,
+    /// Free space on the disk of `segments_dir` that must remain.
+    pub min_free_bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct S3Config {
+    pub bucket: String,
+    pub region: String,
+    pub prefix: Prefix,
+    /// `http(s)://host[:port]` of an S3-compatible store; `None` for AWS.
+    pub endpoint: Option<String>,
+    pub path_style: bool,
+    /// Profile in `~/.aws/credentials`.
+    pub profile: Option<String>,
+    /// Uploads at once.
+    pub concurrency: usize,
+    /// Answers that blame the object before it is `failed`.
+    pub max_retries: u32,
+    /// Larger objects go by multipart upload.
+    pub multipart_threshold_bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerConfig {
+    pub enabled: bool,
+    pub bind: IpAddr,
+    /// 0 lets the system choose.
+    pub port: u16,
+    /// Segments in `live.m3u8`.
+    pub playlist_segments: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoggingConfig {
+    /// A level or an env_logger filter such as `info,cctv_s3_pipeline::upload=debug`.
+    pub level: String,
+    /// `None` for standard error only.
+    pub file: Option<PathBuf>,
+    pub max_size_bytes: u64,
+    /// Rotated files kept beside the open one.
+    pub backup_count: usize,
+}

@@ -1,0 +1,196 @@
+//! The notice board: parts write how they are, HTTP and `status` read it.
+//!
+//! Nothing here decides anything. A part that is not running in this process leaves its notice empty.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::segment::{CameraName, Timestamp};
+
+/// A camera's state, as `/health` and `status` show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CameraState {
+    Starting,
+    Recording,
+    Waiting,
+    Draining,
+    Stopped,
+}
+
+impl CameraState {
+    pub const ALL: [CameraState; 5] =
+        [Self::Starting, Self::Recording, Self::Waiting, Self::Draining, Self::Stopped];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Recording => "recording",
+            Self::Waiting => "waiting",
+            Self::Draining => "draining",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// One camera's notice.
+#[derive(Clone, Debug)]
+pub struct CameraStatus {
+    pub state: CameraState,
+    /// Why it is not recording, in plain words; `None` while all is well.
+    pub reason: Option<String>,
+    /// When `state` or `reason` last changed.
+    pub since: Timestamp,
+    /// Runs begun after the first.
+    pub reconnects: u64,
+}
+
+/// The uploader's link to S3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UploadState {
+    /// Uploads go through, or nothing waits.
+    Ok,
+    /// S3 does not answer as it should; the queue waits and tries again.
+    Waiting,
+    /// Bucket, keys or rights are wrong; the queue waits until a person acts, and tries now and then.
+    Misconfigured,
+    Stopped,
+}
+
+impl UploadState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Waiting => "waiting",
+            Self::Misconfigured => "misconfigured",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct UploadStatus {
+    pub state: UploadState,
+    pub reason: Option<String>,
+    pub last_success_at: Option<Timestamp>,
+}
+
+/// Everything on the board at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    pub stopping: bool,
+    pub cameras: BTreeMap<CameraName, CameraStatus>,
+    /// `None` where this process does not upload.
+    pub upload: Option<UploadStatus>,
+    /// Why rows or files cannot be written, or why space is short; `None` while all is well.
+    pub storage_reason: Option<StorageTrouble>,
+    pub uptime_seconds: u64,
+}
+
+/// What is wrong with the disk or the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageTrouble {
+    /// Rows or files cannot be written at all: the program is `down`.
+    pub fatal: bool,
+    pub reason: String,
+}
+
+/// Shared by all parts of one process; cloning shares it.
+#[derive(Clone)]
+pub struct Board {
+    notices: Arc<Mutex<Snapshot>>,
+    started: Instant,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self { notices: Arc::default(), started: Instant::now() }
+    }
+}
+
+impl Board {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn set_stopping(&self) {
+        self.lock().stopping = true;
+    }
+
+    /// Notes a camera's state; `since` moves only when state or reason really change.
+    pub fn set_camera(&self, name: &CameraName, state: CameraState, reason: Option<String>, now: Timestamp) {
+        let mut board = self.lock();
+        match board.cameras.get_mut(name) {
+            Some(notice) if notice.state == state && notice.reason == reason => {}
+            Some(notice) => {
+                notice.state = state;
+                notice.reason = reason;
+                notice.since = now;
+            }
+            None => {
+                let notice = CameraStatus { state, reason, since: now, reconnects: 0 };
+                board.cameras.insert(name.clone(), notice);
+            }
+        }
+    }
+
+    pub fn count_reconnect(&self, name: &CameraName) {
+        if let Some(notice) = self.lock().cameras.get_mut(name) {
+            notice.reconnects += 1;
+        }
+    }
+
+    pub fn set_upload(&self, state: UploadState, reason: Option<String>) {
+        let mut board = self.lock();
+        let last_success_at = board.upload.as_ref().and_then(|upload| upload.last_success_at);
+        board.upload = Some(UploadStatus { state, reason, last_success_at });
+    }
+
+    pub fn upload_succeeded(&self, now: Timestamp) {
+        self.lock().upload =
+            Some(UploadStatus { state: UploadState::Ok, reason: None, last_success_at: Some(now) });
+    }
+
+    pub fn set_storage(&self, trouble: Option<StorageTrouble>) {
+        self.lock().storage_reason = trouble;
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        let mut snapshot = self.lock().clone();
+        snapshot.uptime_seconds = self.started.elapsed().as_secs();
+        snapshot
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Snapshot> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_moves_only_when_something_changes() {
+        let board = Board::new();
+        let name = CameraName::new("cam").unwrap();
+        board.set_camera(&name, CameraState::Recording, None, Timestamp::from_seconds(1));
+        board.set_camera(&name, CameraState::Recording, None, Timestamp::from_seconds(2));
+        assert_eq!(board.snapshot().cameras[&name].since, Timestamp::from_seconds(1));
+        board.set_camera(&name, CameraState::Waiting, Some("refused".into()), Timestamp::from_seconds(3));
+        assert_eq!(board.snapshot().cameras[&name].since, Timestamp::from_seconds(3));
+    }
+
+    #[test]
+    fn trouble_after_a_success_keeps_the_time_of_the_success() {
+        let board = Board::new();
+        board.upload_succeeded(Timestamp::from_seconds(5));
+        board.set_upload(UploadState::Waiting, Some("refused".into()));
+        let upload = board.snapshot().upload.unwrap();
+        assert_eq!(upload.last_success_at, Some(Timestamp::from_seconds(5)));
+    }
+}
