@@ -1,1 +1,91 @@
-//! RTSP → segment files.
+//! RTSP → segment files: one named thread per camera.
+//!
+//! This file is what the rest of the program sees of it: start, stop and join, and the checks of `check pipeline`.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::Notify;
+
+use crate::config::CameraConfig;
+use crate::error::{Context, Kind, Result};
+use crate::segment::CameraName;
+use crate::shutdown::Shutdown;
+use crate::status::Board;
+use crate::store::Store;
+
+pub mod codec;
+mod errors;
+pub mod failure;
+mod inspect;
+mod pipeline;
+pub mod probe;
+pub mod prove;
+mod repeats;
+mod rows;
+mod run;
+mod segments;
+mod source;
+pub mod state;
+mod supervisor;
+mod teardown;
+pub mod template;
+mod timeline;
+mod writer;
+
+pub use codec::Codecs;
+pub use inspect::inspect;
+pub use template::Template;
+
+/// What every camera is given beside its own section.
+#[derive(Clone)]
+pub struct CameraParts {
+    pub store: Store,
+    pub board: Board,
+    /// "Look now", for the uploader.
+    pub wake: Arc<Notify>,
+    pub codecs: Arc<Codecs>,
+}
+
+/// A camera's thread.
+pub struct Camera {
+    name: CameraName,
+    shutdown: Shutdown,
+    thread: JoinHandle<()>,
+}
+
+impl Camera {
+    /// Starts the thread. The template was loaded before, so that a wrong text is an error at start and not a
+    /// camera that never records.
+    pub fn start(config: CameraConfig, template: Template, parts: CameraParts) -> Result<Camera> {
+        let (name, shutdown) = (config.name.clone(), Shutdown::new());
+        // Linux shows 15 bytes of a thread's name
+        let label: String = name.as_str().chars().take(15).collect();
+        let supervisor = supervisor::Supervisor::new(config, template, parts, shutdown.clone());
+        let thread = thread::Builder::new()
+            .name(label)
+            .spawn(move || supervisor.run())
+            .context(Kind::Internal, || format!("start the thread of camera {name}"))?;
+        Ok(Camera { name, shutdown, thread })
+    }
+
+    pub fn name(&self) -> &CameraName {
+        &self.name
+    }
+
+    /// Asks it to close its tail segment and stop.
+    pub fn request_stop(&self) {
+        self.shutdown.request();
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for the end of the thread.
+    pub fn join(self) {
+        if self.thread.join().is_err() {
+            log::error!("[{}] its thread ended with an internal error", self.name);
+        }
+    }
+}

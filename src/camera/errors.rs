@@ -1,0 +1,151 @@
+//! GStreamer's error messages → [`Failure`]: what they meant was measured on GStreamer 1.22 against real servers.
+
+use gst::prelude::*;
+
+use super::codec::{Chosen, Codec, Role, is_hardware};
+use super::failure::Failure;
+use super::source::{Offer, is_rtspsrc};
+
+/// What the run knows beside the message.
+pub struct Facts<'a> {
+    pub src: &'a gst::Element,
+    pub chosen: &'a Chosen,
+    pub offer: &'a Offer,
+    /// The codec that the run was built for.
+    pub codec: Codec,
+    /// The text leaves depayloader and parser to the program.
+    pub codec_is_open: bool,
+    pub frames: u64,
+}
+
+/// The way out of the run that this error means.
+pub fn classify(message: &gst::message::Error, facts: &Facts<'_>) -> Failure {
+    if let Some(failure) = codec_mismatch(facts) {
+        return failure;
+    }
+    let error = message.error();
+    let text = error.message().to_owned();
+    let debug = message.debug().map(|debug| last_brackets(&debug)).unwrap_or_default();
+    if let Some((role, element)) = failed_codec(message.src(), facts.chosen) {
+        return Failure::CodecFailed { role, element: element.into(), detail: text };
+    }
+    let from_src = message.src().is_some_and(|object| is_inside(object, facts.src));
+    if !from_src {
+        return if message.src().is_some_and(|object| named_ancestor(object, "sink")) {
+            Failure::Disk(format!("{text} {debug}").trim().into())
+        } else {
+            blame_hardware(Failure::Pipeline(format!("{text} {debug}").trim().into()), facts)
+        };
+    }
+    match rtsp_status(message) {
+        Some(401 | 403) => return Failure::Denied,
+        Some(404) => return Failure::NotFound,
+        Some(status) => return Failure::SetupRefused(format!("{status}: {text}")),
+        None => {}
+    }
+    match error.kind::<gst::ResourceError>() {
+        Some(gst::ResourceError::NotAuthorized) => Failure::Denied,
+        Some(gst::ResourceError::NotFound) if is_rtspsrc(facts.src) => Failure::NotFound,
+        Some(_) => Failure::Unreachable(if debug.is_empty() { text } else { debug }),
+        // the streaming task of the source reports what an element behind it refused
+        None => blame_hardware(Failure::Pipeline(format!("{text} {debug}").trim().into()), facts),
+    }
+}
+
+/// The camera's SDP says that this run can never record.
+pub fn codec_mismatch(facts: &Facts<'_>) -> Option<Failure> {
+    if facts.offer.taken || facts.offer.video.is_empty() {
+        return None;
+    }
+    let other = facts.offer.video.iter().find_map(|name| Codec::from_encoding_name(name));
+    Some(match other {
+        Some(codec) if facts.codec_is_open => Failure::OtherCodec(codec),
+        Some(codec) => Failure::Pipeline(format!(
+            "the stream is {codec}, the text is written for {}; write {{{{depay}}}} ! {{{{parse}}}} to take both",
+            facts.codec
+        )),
+        None => Failure::UnsupportedCodec(facts.offer.video.join(", ")),
+    })
+}
+
+/// Where a run is stuck or fails to negotiate without naming a culprit, hardware is the likely one: it is
+/// replaced before anything else is tried.
+pub fn blame_hardware(failure: Failure, facts: &Facts<'_>) -> Failure {
+    let hardware = facts.chosen.iter().find(|(_, element)| is_hardware(element));
+    match hardware {
+        Some((role, element)) if facts.frames == 0 || matches!(failure, Failure::Stalled(_)) => {
+            Failure::CodecFailed { role: *role, element: (*element).into(), detail: failure.to_string() }
+        }
+        _ => failure,
+    }
+}
+
+fn failed_codec(object: Option<&gst::Object>, chosen: &Chosen) -> Option<(Role, &'static str)> {
+    let object = object?;
+    chosen
+        .iter()
+        .find(|(role, _)| named_ancestor(object, role.name()))
+        .map(|(role, element)| (*role, *element))
+}
+
+fn named_ancestor(object: &gst::Object, name: &str) -> bool {
+    let mut current = Some(object.clone());
+    while let Some(object) = current {
+        if object.name() == name {
+            return true;
+        }
+        current = object.parent();
+    }
+    false
+}
+
+fn is_inside(object: &gst::Object, element: &gst::Element) -> bool {
+    let element: &gst::Object = element.upcast_ref();
+    object == element || object.has_as_ancestor(element)
+}
+
+fn rtsp_status(message: &gst::message::Error) -> Option<u32> {
+    message.details()?.get::<u32>("rtsp-status-code").ok()
+}
+
+/// `… gst_rtspsrc_connect (): /GstPipeline…:\nFailed to connect. (Generic error)` → the last line. The lines
+/// before it are source positions, of no use to people.
+fn last_brackets(debug: &str) -> String {
+    let last = debug.lines().last().unwrap_or_default().trim();
+    if last.contains("gst") && last.contains(".c(") { String::new() } else { last.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_line_of_a_debug_text_is_for_people() {
+        let debug = "../gst/rtsp/gstrtspsrc.c(5213): gst_rtspsrc_connect (): /GstPipeline:p/GstRTSPSrc:src:\n\
+                     Failed to connect. (Generic error)";
+        assert_eq!(last_brackets(debug), "Failed to connect. (Generic error)");
+        assert_eq!(last_brackets("../gst/x/gsty.c(12): f (): /GstPipeline:p"), "");
+    }
+
+    #[test]
+    fn an_offer_of_the_other_codec_rebuilds_only_where_the_text_is_open() {
+        gst::init().unwrap();
+        let src = gst::ElementFactory::make("fakesrc").build().unwrap();
+        let chosen = Chosen::new();
+        let verdict = |video: &[&str], codec_is_open| {
+            let offer = Offer { video: video.iter().map(|v| v.to_string()).collect(), taken: false };
+            codec_mismatch(&Facts {
+                src: &src,
+                chosen: &chosen,
+                offer: &offer,
+                codec: Codec::H264,
+                codec_is_open,
+                frames: 0,
+            })
+        };
+        assert_eq!(verdict(&[], true), None);
+        assert_eq!(verdict(&["H265"], true), Some(Failure::OtherCodec(Codec::H265)));
+        assert!(matches!(verdict(&["H265"], false), Some(Failure::Pipeline(_))));
+        assert_eq!(verdict(&["JPEG"], true), Some(Failure::UnsupportedCodec("JPEG".into())));
+    }
+}

@@ -1,0 +1,106 @@
+//! Why a run ended: a small vocabulary that the state machine, logs, rows and `/health` share. Pure.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::codec::{Codec, Role};
+
+/// The way out of a run. The text (`Display`) is what people read in `/health` and the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The program or its operator asked for the end.
+    Stopped,
+    /// 401 or 403: the camera refuses user name or password.
+    Denied,
+    /// 404: nothing at this path.
+    NotFound,
+    /// Refused, no route, unknown host, no answer.
+    Unreachable(String),
+    /// The camera ended the stream or closed the connection.
+    Ended,
+    /// Packets stopped for this long.
+    Stalled(Duration),
+    /// Connected, but nothing that can be recorded came within this time.
+    NoFirstFrame(Duration),
+    /// SETUP was refused; the other form of the control URL may be taken.
+    SetupRefused(String),
+    /// The stream carries the other codec than the run was built for.
+    OtherCodec(Codec),
+    /// Neither H.264 nor H.265; holds what the camera offers.
+    UnsupportedCodec(String),
+    /// A decoder, scaler or encoder failed; the next candidate may work.
+    CodecFailed { role: Role, element: String, detail: String },
+    /// The pipeline text, an element or a negotiation does not work.
+    Pipeline(String),
+    /// The segment folder cannot be written.
+    Disk(String),
+    /// The database cannot be written.
+    Database(String),
+}
+
+impl Failure {
+    /// Another run may start at once: it will be built differently.
+    pub fn retries_at_once(&self) -> bool {
+        matches!(self, Failure::OtherCodec(_) | Failure::CodecFailed { .. } | Failure::SetupRefused(_))
+    }
+
+    /// The least wait before the next run. Cameras of this family lock an address out after a few wrong
+    /// passwords, so a refusal waits from the first one on.
+    pub fn least_wait(&self) -> Duration {
+        match self {
+            Failure::Denied => Duration::from_secs(300),
+            Failure::UnsupportedCodec(_) | Failure::Pipeline(_) => Duration::from_secs(30),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Nobody but a person can mend this.
+    pub fn needs_a_person(&self) -> bool {
+        matches!(
+            self,
+            Failure::Denied
+                | Failure::NotFound
+                | Failure::UnsupportedCodec(_)
+                | Failure::Pipeline(_)
+                | Failure::Disk(_)
+                | Failure::Database(_)
+        )
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Stopped => write!(f, "stopped"),
+            Failure::Denied => write!(
+                f,
+                "camera refuses user name or password (401); correct username and password in its [[camera]] block"
+            ),
+            Failure::NotFound => {
+                write!(f, "camera has no stream at this path (404); correct rtsp_path or url")
+            }
+            Failure::Unreachable(why) => {
+                write!(f, "camera is unreachable ({why}); check its power, cable and address")
+            }
+            Failure::Ended => write!(f, "camera ended the stream"),
+            Failure::Stalled(limit) => {
+                write!(f, "camera stalled: nothing for {} s", limit.as_secs())
+            }
+            Failure::NoFirstFrame(limit) => {
+                write!(f, "camera connected but sent no usable picture within {} s", limit.as_secs())
+            }
+            Failure::SetupRefused(why) => write!(f, "camera refuses SETUP ({why})"),
+            Failure::OtherCodec(codec) => write!(f, "stream is {codec}; building for it"),
+            Failure::UnsupportedCodec(found) => write!(
+                f,
+                "stream is {found}, neither H.264 nor H.265; set the camera's video encoding to one of them"
+            ),
+            Failure::CodecFailed { role, element, detail } => {
+                write!(f, "{role} {element} failed: {detail}")
+            }
+            Failure::Pipeline(why) => write!(f, "pipeline does not work: {why}"),
+            Failure::Disk(why) => write!(f, "segment folder cannot be written: {why}"),
+            Failure::Database(why) => write!(f, "database cannot be written: {why}"),
+        }
+    }
+}

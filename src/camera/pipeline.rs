@@ -1,0 +1,183 @@
+//! Description text → a wired pipeline: named elements found and checked, segment streams and counters attached.
+//!
+//! Everything here is thrown away with its run; nothing survives into the next one.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gst::prelude::*;
+
+use super::codec::Codec;
+use super::probe::package_of;
+use super::segments::{OpenSegment, Opener};
+use super::source::{self, SharedOffer};
+use super::state::Seen;
+use crate::config::CameraConfig;
+use crate::error::{Error, Kind, Result};
+
+/// How much longer than its target a segment may become before it is cut, where the camera's own keyframes decide:
+/// five GOPs of 2 s are 10.0002 s with a real camera's jitter, and would be cut at 8 s without this.
+const KEYFRAME_SLACK: Duration = Duration::from_millis(500);
+
+/// A built pipeline of one run.
+pub struct CameraPipeline {
+    pub pipeline: gst::Pipeline,
+    pub bus: gst::Bus,
+    pub src: gst::Element,
+    /// Where EOS goes in to close the tail segment.
+    pub sink_pad: gst::Pad,
+    pub offer: SharedOffer,
+    pub counters: Arc<Counters>,
+    pub open: SharedOpen,
+}
+
+/// Segments whose streams were handed out, oldest first. GStreamer's messages name no file, so the n-th stream
+/// belongs to the n-th `opened` and `closed`.
+pub type SharedOpen = Arc<Mutex<VecDeque<OpenSegment>>>;
+
+#[derive(Debug, Default)]
+pub struct Counters {
+    packets: AtomicU64,
+    frames: AtomicU64,
+}
+
+impl Counters {
+    pub fn seen(&self) -> Seen {
+        Seen { packets: self.packets.load(Ordering::Relaxed), frames: self.frames.load(Ordering::Relaxed) }
+    }
+}
+
+/// Builds and wires; nothing plays yet.
+pub fn build(
+    description: &str,
+    origin: &str,
+    camera: &CameraConfig,
+    codec: Codec,
+    control_url_fix: bool,
+    opener: Opener,
+) -> Result<CameraPipeline> {
+    let (pipeline, src, sink) = parse(description, origin)?;
+    let offer = source::prepare(&src, camera, codec, control_url_fix);
+    let counters = Arc::new(Counters::default());
+    count_packets(&src, &counters);
+    let sink_pad =
+        sink.static_pad("video").or_else(|| sink.sink_pads().first().cloned()).ok_or_else(|| {
+            Error::new(
+                Kind::Pipeline,
+                format!("{origin}: nothing is linked to hlssink2 name=sink; link video to it"),
+            )
+        })?;
+    count_frames(&sink_pad, &counters);
+    let open = SharedOpen::default();
+    configure_sink(&pipeline, &sink, camera)?;
+    opener.connect(&pipeline, &sink, open.clone())?;
+    let bus = pipeline.bus().ok_or_else(|| Error::new(Kind::Internal, "build pipeline: it has no bus"))?;
+    Ok(CameraPipeline { pipeline, bus, src, sink_pad, offer, counters, open })
+}
+
+/// Parses the text and finds `src` and `sink`; says which Debian package a missing element is in.
+pub fn parse(description: &str, origin: &str) -> Result<(gst::Pipeline, gst::Element, gst::Element)> {
+    let mut context = gst::ParseContext::new();
+    let parsed = gst::parse::launch_full(description, Some(&mut context), gst::ParseFlags::FATAL_ERRORS);
+    let parsed = parsed.map_err(|error| {
+        // an element that exists may stand in this list when its property is wrong
+        let missing: Vec<String> = context
+            .missing_elements()
+            .iter()
+            .filter(|name| !super::probe::exists(name))
+            .map(|name| format!("{name} ({})", package_of(name)))
+            .collect();
+        let what = if missing.is_empty() {
+            error.message().to_owned()
+        } else {
+            format!("missing {}; install the package", missing.join(", "))
+        };
+        Error::new(Kind::Pipeline, format!("parse pipeline {origin}: {what}"))
+    })?;
+    let pipeline = parsed.downcast::<gst::Pipeline>().map_err(|_| {
+        Error::new(Kind::Pipeline, format!("parse pipeline {origin}: found a single element, not a pipeline"))
+    })?;
+    let named = |name: &str, needed: &str| {
+        pipeline.by_name(name).ok_or_else(|| {
+            Error::new(
+                Kind::Pipeline,
+                format!("parse pipeline {origin}: no element has name={name}; {needed}"),
+            )
+        })
+    };
+    let src = named("src", "give the source element that name, for example: rtspsrc name=src")?;
+    let sink = named("sink", "end the text with: hlssink2 name=sink")?;
+    match sink.factory().map(|factory| factory.name().to_string()) {
+        Some(factory) if factory == "hlssink2" => Ok((pipeline, src, sink)),
+        other => Err(Error::new(
+            Kind::Pipeline,
+            format!(
+                "parse pipeline {origin}: name=sink is {}, it must be hlssink2",
+                other.as_deref().unwrap_or("unknown")
+            ),
+        )),
+    }
+}
+
+/// The splitmuxsink that does hlssink2's work; its messages and finer settings are not reachable otherwise.
+pub fn splitmuxsink(sink: &gst::Element) -> Result<gst::Element> {
+    let bin = sink.downcast_ref::<gst::Bin>().ok_or_else(|| {
+        Error::new(Kind::Pipeline, "open hlssink2: it is not a bin in this GStreamer version")
+    })?;
+    bin.iterate_elements()
+        .into_iter()
+        .flatten()
+        .find(|element| element.factory().is_some_and(|factory| factory.name() == "splitmuxsink"))
+        .ok_or_else(|| Error::new(Kind::Pipeline, "open hlssink2: no splitmuxsink in this GStreamer version"))
+}
+
+fn configure_sink(pipeline: &gst::Pipeline, sink: &gst::Element, camera: &CameraConfig) -> Result<()> {
+    let target = camera.capture.segment_duration;
+    sink.set_property("target-duration", u32::try_from(target.as_secs()).unwrap_or(u32::MAX));
+    // the default of 10 would delete files behind our back
+    sink.set_property("max-files", 0u32);
+    if !encodes(pipeline) {
+        // after target-duration, which sets the same value
+        let longest = target + KEYFRAME_SLACK;
+        splitmuxsink(sink)?
+            .set_property("max-size-time", u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX));
+    }
+    Ok(())
+}
+
+/// An encoder of ours puts keyframes exactly where segments end; a camera does not.
+fn encodes(pipeline: &gst::Pipeline) -> bool {
+    pipeline.iterate_recurse().into_iter().flatten().any(|element| {
+        element.factory().is_some_and(|factory| factory.has_type(gst::ElementFactoryType::VIDEO_ENCODER))
+    })
+}
+
+fn count_packets(src: &gst::Element, counters: &Arc<Counters>) {
+    let probe = |pad: &gst::Pad, counters: &Arc<Counters>| {
+        let counters = counters.clone();
+        let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
+        pad.add_probe(mask, move |_, _| {
+            counters.packets.fetch_add(1, Ordering::Relaxed);
+            gst::PadProbeReturn::Ok
+        });
+    };
+    for pad in src.src_pads() {
+        probe(&pad, counters);
+    }
+    let counters = counters.clone();
+    src.connect_pad_added(move |_, pad| probe(pad, &counters));
+}
+
+fn count_frames(pad: &gst::Pad, counters: &Arc<Counters>) {
+    let counters = counters.clone();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        counters.frames.fetch_add(1, Ordering::Relaxed);
+        gst::PadProbeReturn::Ok
+    });
+}
+
+pub fn lock_open(open: &SharedOpen) -> MutexGuard<'_, VecDeque<OpenSegment>> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}

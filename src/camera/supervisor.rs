@@ -1,0 +1,240 @@
+//! One camera's thread: run after run, with the waits between them that [`super::state`] decides.
+//!
+//! Nothing in here is fatal: whatever happens to a run, the camera is tried again, and its neighbours never notice.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use super::CameraParts;
+use super::codec::{Chosen, Codec, Latches, Role};
+use super::failure::Failure;
+use super::pipeline::{self, CameraPipeline};
+use super::repeats::Repeats;
+use super::rows::Rows;
+use super::run::Run;
+use super::segments::Opener;
+use super::state::{Machine, Next};
+use super::template::Template;
+use crate::config::CameraConfig;
+use crate::error::{Error, Kind};
+use crate::segment::Timestamp;
+use crate::shutdown::Shutdown;
+use crate::status::CameraState;
+
+pub struct Supervisor {
+    camera: CameraConfig,
+    template: Template,
+    parts: CameraParts,
+    shutdown: Shutdown,
+    epoch: Instant,
+    repeats: Repeats,
+    /// What the last notice said, so that only changes are written.
+    told: Option<(CameraState, Option<String>)>,
+    /// What earlier runs taught; everything else of a run is thrown away with it.
+    lessons: Lessons,
+}
+
+struct Lessons {
+    codec: Codec,
+    control_url_fix: bool,
+    latches: Latches,
+}
+
+impl Supervisor {
+    pub fn new(camera: CameraConfig, template: Template, parts: CameraParts, shutdown: Shutdown) -> Self {
+        let codec = template.fixed_codec().unwrap_or(Codec::H264);
+        let lessons = Lessons { codec, control_url_fix: false, latches: Latches::default() };
+        Self {
+            camera,
+            template,
+            parts,
+            shutdown,
+            epoch: Instant::now(),
+            repeats: Repeats::default(),
+            told: None,
+            lessons,
+        }
+    }
+
+    /// Returns when the stop was requested and the last segment has its row.
+    pub fn run(mut self) {
+        let mut machine = Machine::new(splay(&self.camera));
+        let store = self.parts.store.clone();
+        let mut rows = Rows::new(self.camera.name.clone(), store, self.parts.wake.clone());
+        for attempt in 0u64.. {
+            if attempt > 0 {
+                self.parts.board.count_reconnect(&self.camera.name);
+            }
+            machine.begin(self.epoch.elapsed());
+            self.tell(&machine);
+            // a panic must cost this run only
+            let failure = catch_unwind(AssertUnwindSafe(|| self.run_once(&mut machine, &mut rows)))
+                .unwrap_or_else(|_| Failure::Pipeline("internal error in this run; please report it".into()));
+            let failure = self.learn(failure);
+            let next = match machine.ended(&failure, self.epoch.elapsed()) {
+                _ if self.shutdown.is_requested() => Next::Stop,
+                next => next,
+            };
+            self.report(&failure, &next);
+            if next == Next::Stop || self.pause(&machine, &next) {
+                break;
+            }
+        }
+        // the last chance before the program ends; after it recovery adopts the files
+        if let Err(failure) = rows.flush() {
+            log::error!("[{}] {failure}; the files are adopted at the next start", self.camera.name);
+        }
+        machine.ended(&Failure::Stopped, self.epoch.elapsed());
+        self.tell(&machine);
+    }
+
+    /// Waits until the next run is due. Returns whether the stop was requested.
+    fn pause(&mut self, machine: &Machine, next: &Next) -> bool {
+        let Next::Wait(wait) = next else { return false };
+        self.tell(machine);
+        self.shutdown.wait(*wait)
+    }
+
+    fn run_once(&mut self, machine: &mut Machine, rows: &mut Rows) -> Failure {
+        if let Err(failure) = rows.flush() {
+            return failure;
+        }
+        let (parts, chosen) = match self.build() {
+            Ok(built) => built,
+            Err(error) if error.kind() == Kind::Disk => return Failure::Disk(error.to_string()),
+            Err(error) => return Failure::Pipeline(error.to_string()),
+        };
+        let id = match self.parts.store.begin_run(&self.camera.name, Timestamp::now()) {
+            Ok(id) => id,
+            Err(error) => return Failure::Database(error.to_string()),
+        };
+        let shutdown = self.shutdown.clone();
+        let run = Run {
+            id,
+            parts,
+            chosen,
+            codec: self.lessons.codec,
+            codec_is_open: self.template.fixed_codec().is_none(),
+            rows,
+            shutdown: &shutdown,
+            epoch: self.epoch,
+        };
+        let failure = run.play(machine, &mut |machine| self.tell(machine));
+        if let Err(error) = self.parts.store.end_run(id, Timestamp::now(), &failure.to_string()) {
+            log::warn!("[{}] note the end of run {}: {error}", self.camera.name, id.0);
+        }
+        failure
+    }
+
+    fn build(&mut self) -> Result<(CameraPipeline, Chosen), Error> {
+        let lessons = &self.lessons;
+        let roles: Vec<Role> = [Role::Decoder(lessons.codec), Role::Scaler, Role::Encoder]
+            .into_iter()
+            .filter(|role| self.template.uses(role.name()))
+            .collect();
+        let capture = &self.camera.capture;
+        let (chain, chosen) = self.parts.codecs.chain(&roles, capture, &lessons.latches)?;
+        let description = self.template.expand(capture, lessons.codec, &chain)?;
+        let opener = Opener::new(self.camera.name.clone(), self.parts.store.clone())?;
+        let origin = self.template.origin();
+        let parts = pipeline::build(
+            &description,
+            origin,
+            &self.camera,
+            lessons.codec,
+            lessons.control_url_fix,
+            opener,
+        )?;
+        Ok((parts, chosen))
+    }
+
+    /// What this failure says about the next run.
+    fn learn(&mut self, failure: Failure) -> Failure {
+        match &failure {
+            Failure::OtherCodec(codec) => self.lessons.codec = *codec,
+            Failure::SetupRefused(_) => self.lessons.control_url_fix = !self.lessons.control_url_fix,
+            Failure::CodecFailed { role, element, .. } => {
+                let candidate = super::codec::candidate(*role, element);
+                let left = candidate.is_some_and(|element| self.lessons.latches.latch(*role, element));
+                if !left {
+                    return Failure::Pipeline(format!("{failure}; no other {role} is left to try"));
+                }
+            }
+            Failure::Unreachable(_) => {
+                if let Some(why) = why_unreachable(&self.camera.url) {
+                    return Failure::Unreachable(why);
+                }
+            }
+            _ => {}
+        }
+        failure
+    }
+
+    fn report(&mut self, failure: &Failure, next: &Next) {
+        let name = &self.camera.name;
+        match next {
+            Next::Stop => log::info!("[{name}] stopped"),
+            Next::AtOnce => log::info!("[{name}] {failure}"),
+            Next::Wait(wait) => {
+                let Some(line) = self.repeats.failed(&failure.to_string(), self.epoch.elapsed()) else {
+                    return;
+                };
+                let seconds = wait.as_secs_f64().ceil();
+                let level = if failure.needs_a_person() { log::Level::Error } else { log::Level::Warn };
+                log::log!(level, "[{name}] {line}; next attempt in {seconds} s");
+            }
+        }
+    }
+
+    /// Puts the state on the board and into the database, when it changed.
+    fn tell(&mut self, machine: &Machine) {
+        let now = Timestamp::now();
+        let notice = (machine.state(), machine.reason().map(str::to_owned));
+        if self.told.as_ref() == Some(&notice) {
+            return;
+        }
+        let (state, reason) = notice.clone();
+        if state == CameraState::Recording {
+            match self.repeats.recovered(self.epoch.elapsed()) {
+                Some(line) => log::info!("[{}] {line}; recording", self.camera.name),
+                None => log::info!("[{}] recording {}", self.camera.name, self.lessons.codec),
+            }
+        }
+        self.parts.board.set_camera(&self.camera.name, state, reason.clone(), now);
+        if let Err(error) =
+            self.parts.store.set_camera_state(&self.camera.name, state, reason.as_deref(), now)
+        {
+            log::debug!("[{}] note state: {error}", self.camera.name);
+        }
+        self.told = Some(notice);
+    }
+}
+
+/// 0.0 to 1.0, the same for one camera at every start.
+fn splay(camera: &CameraConfig) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    camera.name.hash(&mut hasher);
+    f64::from((hasher.finish() % 1000) as u32) / 1000.0
+}
+
+/// GStreamer only says "Generic error"; a connection attempt of our own says refused, no route or unknown host.
+fn why_unreachable(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok()?;
+    let host = url.host_str()?.trim_matches(['[', ']']);
+    let port = url.port().unwrap_or(554);
+    let Some(address) = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next()) else {
+        return Some(format!("no such host: {host}"));
+    };
+    match TcpStream::connect_timeout(&address, Duration::from_secs(2)) {
+        Ok(_) => None,
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            Some(format!("{address} refuses the connection"))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+            Some(format!("{address} does not answer"))
+        }
+        Err(error) => Some(format!("{address}: {error}")),
+    }
+}

@@ -1,0 +1,194 @@
+//! One segment file: GStreamer's streaming thread writes, the camera's thread closes.
+//!
+//! Writing never reports an error to GStreamer, which would kill the whole run at the wrong moment: the first error
+//! is kept, later bytes are let go, and [`SegmentFile::close`] tells the camera's thread.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use md5::Md5;
+use sha2::{Digest, Sha256};
+
+/// mpegtsmux hands over one 188-byte packet at a time; the disk gets them in pieces of this size.
+const BUFFER_BYTES: usize = 128 * 1024;
+
+/// The end that GStreamer holds.
+pub struct SegmentWriter(Arc<Mutex<Open>>);
+
+/// The end that the camera's thread holds.
+pub struct SegmentFile {
+    open: Arc<Mutex<Open>>,
+    path: PathBuf,
+}
+
+/// What [`SegmentFile::close`] leaves on disk.
+#[derive(Debug)]
+pub struct ClosedFile {
+    pub bytes: u64,
+    pub md5: [u8; 16],
+    pub sha256: [u8; 32],
+    /// The file ends before the footage did: the disk took no more.
+    pub write_error: Option<io::Error>,
+}
+
+struct Open {
+    /// `None` once closed; what comes then is let go.
+    file: Option<File>,
+    buffer: Vec<u8>,
+    bytes: u64,
+    md5: Md5,
+    sha256: Sha256,
+    error: Option<io::Error>,
+}
+
+/// Creates the file, which must not exist, and both its ends.
+pub fn create(path: &Path) -> io::Result<(SegmentWriter, SegmentFile)> {
+    let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    let open = Open {
+        file: Some(file),
+        buffer: Vec::with_capacity(BUFFER_BYTES),
+        bytes: 0,
+        md5: Md5::new(),
+        sha256: Sha256::new(),
+        error: None,
+    };
+    let open = Arc::new(Mutex::new(open));
+    Ok((SegmentWriter(open.clone()), SegmentFile { open, path: path.into() }))
+}
+
+impl Write for SegmentWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut open = lock(&self.0);
+        if open.buffer.len() + bytes.len() > BUFFER_BYTES {
+            open.flush_buffer();
+        }
+        open.buffer.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    /// Nothing: the buffer goes to disk when it is full and when the file is closed.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl SegmentFile {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The first error of writing, while the file is still open.
+    pub fn has_failed(&self) -> bool {
+        lock(&self.open).error.is_some()
+    }
+
+    /// Writes what is buffered, syncs file and folder. An error here means that nothing certain is on disk; a
+    /// write error from earlier comes back in [`ClosedFile::write_error`] with the file cut to what was hashed.
+    pub fn close(self) -> io::Result<ClosedFile> {
+        let mut open = lock(&self.open);
+        open.flush_buffer();
+        let Some(file) = open.file.take() else {
+            return Err(io::Error::other("the file was closed before"));
+        };
+        let write_error = open.error.take();
+        if write_error.is_some() {
+            file.set_len(open.bytes)?;
+        }
+        file.sync_all()?;
+        if let Some(folder) = self.path.parent() {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(ClosedFile {
+            bytes: open.bytes,
+            md5: std::mem::take(&mut open.md5).finalize().into(),
+            sha256: std::mem::take(&mut open.sha256).finalize().into(),
+            write_error,
+        })
+    }
+}
+
+impl Open {
+    fn flush_buffer(&mut self) {
+        if let (Some(file), None) = (&mut self.file, &self.error) {
+            match file.write_all(&self.buffer) {
+                Ok(()) => {
+                    self.bytes += self.buffer.len() as u64;
+                    self.md5.update(&self.buffer);
+                    self.sha256.update(&self.buffer);
+                }
+                Err(error) => self.error = Some(error),
+            }
+        }
+        self.buffer.clear();
+    }
+}
+
+fn lock(open: &Arc<Mutex<Open>>) -> MutexGuard<'_, Open> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_and_size_are_those_of_the_file_on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("segment_1.ts");
+        let (mut writer, file) = create(&path).unwrap();
+        for n in 0..5_000u32 {
+            writer.write_all(&[n as u8; 188]).unwrap();
+        }
+        let closed = file.close().unwrap();
+        let disk = std::fs::read(&path).unwrap();
+        assert_eq!(closed.bytes, disk.len() as u64);
+        assert_eq!(closed.bytes, 5_000 * 188);
+        assert_eq!(closed.md5, <[u8; 16]>::from(Md5::digest(&disk)));
+        assert_eq!(closed.sha256, <[u8; 32]>::from(Sha256::digest(&disk)));
+        assert!(closed.write_error.is_none());
+    }
+
+    #[test]
+    fn an_existing_file_is_never_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("segment_1.ts");
+        std::fs::write(&path, b"footage").unwrap();
+        let error = create(&path).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"footage");
+    }
+
+    #[test]
+    fn what_comes_after_the_close_is_let_go_without_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("segment_1.ts");
+        let (mut writer, file) = create(&path).unwrap();
+        writer.write_all(b"abc").unwrap();
+        file.close().unwrap();
+        writer.write_all(&vec![0; 2 * BUFFER_BYTES]).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn a_full_disk_is_kept_for_the_close_and_not_told_to_the_pipeline() {
+        // /dev/full takes the open and refuses every write, like a disk without a free block
+        let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let open = Open {
+            file: Some(file),
+            buffer: Vec::new(),
+            bytes: 0,
+            md5: Md5::new(),
+            sha256: Sha256::new(),
+            error: None,
+        };
+        let open = Arc::new(Mutex::new(open));
+        let mut writer = SegmentWriter(open.clone());
+        let file = SegmentFile { open, path: "/dev/full".into() };
+        for _ in 0..3 {
+            writer.write_all(&vec![0; BUFFER_BYTES]).unwrap();
+        }
+        assert!(file.has_failed());
+    }
+}
