@@ -19,7 +19,7 @@ const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 /// Encoders want even sizes; 7680 is 8K.
 const PIXELS: std::ops::RangeInclusive<u32> = 16..=7680;
 /// Ten years; beyond that a buffer is an archive.
-const MAX_BUFFER_MINUTES: u32 = 5_256_000;
+const MAX_BUFFER_MINUTES: u64 = 5_256_000;
 
 impl Default for CaptureConfig {
     fn default() -> Self {
@@ -113,10 +113,11 @@ fn resolution(table: &Table<'_>) -> Option<(u32, u32)> {
 
 pub(super) fn storage(table: Table<'_>) -> StorageConfig {
     let default = StorageConfig::default();
-    let minutes = table.integer("local_buffer_minutes", 0..=MAX_BUFFER_MINUTES, 30);
+    let minutes =
+        table.integer("local_buffer_minutes", 0..=MAX_BUFFER_MINUTES, default.local_buffer.as_secs() / 60);
     let quota_gib = table.number("max_size_gb", 0.01..=1_000_000.0, 0.0);
     let storage = StorageConfig {
-        local_buffer: Duration::from_secs(u64::from(minutes) * 60),
+        local_buffer: Duration::from_secs(minutes * 60),
         segments_dir: required_path(&table, "segments_dir").unwrap_or(default.segments_dir),
         database: required_path(&table, "database").unwrap_or(default.database),
         max_size_bytes: (quota_gib > 0.0).then_some((quota_gib * GIB) as u64),

@@ -1,6 +1,7 @@
 //! Bad files: each answer has file, line, key, what was found, what is allowed and what to do, and no secret.
 
-use super::{BUCKET, CAMERA, bad};
+use super::{BUCKET, CAMERA, SECRET, bad, parse};
+use crate::config::EXAMPLE;
 
 /// Whole sections after a good camera (6 lines) and bucket (2 lines): what stands in line 9 and on is wrong.
 const BAD_SECTIONS: &[(&str, &str)] = &[
@@ -298,4 +299,24 @@ fn syntax_errors_have_line_and_column_and_do_not_show_the_line() {
         let message = bad(text);
         assert!(message.contains(place), "{text}: {message}");
     }
+}
+
+/// Editors die, fingers slip: the sample file cut off, or short of one character, at any place.
+#[test]
+fn a_damaged_file_never_panics_the_parser_nor_shows_the_password() {
+    let text: String =
+        EXAMPLE.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+    let text = text.replace("${CAMERA_PASSWORD}", SECRET);
+    assert!(parse(&text).is_ok());
+    let mut refused = 0;
+    for (at, c) in text.char_indices() {
+        let (head, tail) = (&text[..at], &text[at + c.len_utf8()..]);
+        for damaged in [head.to_owned(), format!("{head}{tail}"), format!("{head}\"{tail}")] {
+            if let Err(error) = parse(&damaged) {
+                refused += 1;
+                assert!(!error.to_string().contains("hunter2"), "{error}");
+            }
+        }
+    }
+    assert!(refused > text.len(), "only {refused} were refused");
 }
