@@ -8,8 +8,21 @@ use std::time::Duration;
 
 use crate::segment::{CameraName, Prefix};
 
+mod camera;
+mod expand;
+mod load;
+mod reader;
 mod secret;
+mod sections;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use load::dotenv;
 pub use secret::Secret;
+
+/// The sample file, which documents every key.
+pub const EXAMPLE: &str = include_str!("../../config.toml.example");
 
 /// The whole file, checked. Relative paths are relative to the working directory, as the user typed them.
 #[derive(Clone, Debug)]
