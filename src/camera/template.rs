@@ -89,6 +89,11 @@ impl Template {
         }
     }
 
+    /// Refuses unknown placeholders and unmatched braces, whatever will fill the known ones.
+    pub fn check(&self, capture: &CaptureConfig) -> Result<()> {
+        self.expand(capture, Codec::H264, &Chain::default()).map(|_| ())
+    }
+
     /// The description for `gst_parse_launch`, every placeholder filled.
     pub fn expand(&self, capture: &CaptureConfig, codec: Codec, chain: &Chain) -> Result<String> {
         let mut description = String::with_capacity(self.text.len() + 256);

@@ -1,0 +1,265 @@
+//! The composition root: starts the parts in order, stops them in order. The only file that knows them all.
+//!
+//! Start: templates → store (lock, migrate) → recover → HTTP → uploader → cameras → READY.
+//! Stop: health says stopping → cameras drain → uploader finishes what it can → HTTP drains → store closes.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::camera::{self, Camera, CameraParts, Codecs, Template};
+use crate::config::{CameraConfig, Config};
+use crate::error::{Context, Error, Kind, Result};
+use crate::http::{ServedCamera, Server};
+use crate::retention;
+use crate::segment::Timestamp;
+use crate::shutdown::Shutdown;
+use crate::signals;
+use crate::status::Board;
+use crate::store::{Role, RoleLock, Store};
+use crate::upload::Uploader;
+
+/// Cameras close their tail within milliseconds; one that hangs in its driver must not hold the others.
+const CAMERA_DRAIN: Duration = Duration::from_secs(10);
+const UPLOAD_DRAIN: Duration = Duration::from_secs(15);
+const HTTP_DRAIN: Duration = Duration::from_secs(3);
+
+/// Which parts run in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    pub capture: bool,
+    pub upload: bool,
+    pub serve: bool,
+}
+
+impl Parts {
+    pub const ALL: Parts = Parts { capture: true, upload: true, serve: true };
+    pub const CAPTURE: Parts = Parts { capture: true, upload: false, serve: false };
+    pub const UPLOAD: Parts = Parts { capture: false, upload: true, serve: false };
+    pub const SERVE: Parts = Parts { capture: false, upload: false, serve: true };
+
+    fn roles(self) -> impl Iterator<Item = Role> {
+        [(self.capture, Role::Capture), (self.upload, Role::Upload), (self.serve, Role::Serve)]
+            .into_iter()
+            .filter_map(|(wanted, role)| wanted.then_some(role))
+    }
+}
+
+/// Runs the parts until `shutdown` is requested or a signal comes. Blocks; everything it started has ended when it
+/// returns. What is not uploaded by then stays queued.
+pub fn run(config: Config, parts: Parts, shutdown: Shutdown) -> Result<()> {
+    // attohttpc inside the credentials' crate asks rustls for a process-wide provider; a second install is no error
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let templates = if parts.capture { load_templates(&config)? } else { Vec::new() };
+    let store = Store::open(&config.storage, &config.s3.prefix)?;
+    let locks: Vec<RoleLock> = parts.roles().map(|role| store.lock(role)).collect::<Result<_>>()?;
+    if parts.capture {
+        recover(&store)?;
+    }
+    let runtime = runtime()?;
+    let signals = runtime.spawn(signals::watch(shutdown.clone()));
+    let outcome = Running::start(&config, parts, templates, &store, &runtime).and_then(|running| {
+        log::info!("ready: {}", describe(&config, parts));
+        shutdown.wait_forever();
+        running.stop(&runtime)
+    });
+    signals.abort();
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    drop(locks);
+    log::info!("stopped");
+    outcome
+}
+
+fn load_templates(config: &Config) -> Result<Vec<(CameraConfig, Template)>> {
+    gst::init().context(Kind::Pipeline, || "start GStreamer; install gstreamer1.0-plugins-base")?;
+    config
+        .cameras
+        .iter()
+        .map(|camera| {
+            let named = |error: Error| Error::new(error.kind(), format!("camera {}: {error}", camera.name));
+            let template = Template::load(&camera.capture).map_err(named)?;
+            template.check(&camera.capture).map_err(named)?;
+            Ok((camera.clone(), template))
+        })
+        .collect()
+}
+
+fn recover(store: &Store) -> Result<()> {
+    let began = Instant::now();
+    let recovered = store.recover_files(Timestamp::now(), &camera::inspect)?;
+    if recovered != Default::default() {
+        log::info!(
+            "[store] recovered in {} ms: {} files adopted, {} lost, {} deleted late, {} unplayable kept aside",
+            began.elapsed().as_millis(),
+            recovered.adopted,
+            recovered.lost,
+            recovered.unlinked,
+            recovered.unplayable
+        );
+    }
+    Ok(())
+}
+
+fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("tokio")
+        .enable_all()
+        .build()
+        .context(Kind::Internal, || "start the async runtime")
+}
+
+fn describe(config: &Config, parts: Parts) -> String {
+    let mut what = Vec::new();
+    if parts.capture {
+        let cameras = config.cameras.len();
+        what.push(format!("recording {cameras} camera{}", if cameras == 1 { "" } else { "s" }));
+    }
+    if parts.upload {
+        what.push(format!("uploading to bucket {}", config.s3.bucket));
+    }
+    if parts.serve && config.server.enabled {
+        what.push("serving".into());
+    }
+    what.join(", ")
+}
+
+/// The started parts, each with its own stop signal, so that they can stop one after the other.
+struct Running {
+    board: Board,
+    cameras: Vec<Camera>,
+    retention: Option<Part>,
+    uploader: Option<Part>,
+    server: Option<Part>,
+}
+
+/// A task and how to stop it.
+struct Part {
+    name: &'static str,
+    shutdown: Shutdown,
+    task: JoinHandle<Result<()>>,
+}
+
+impl Running {
+    fn start(
+        config: &Config,
+        parts: Parts,
+        templates: Vec<(CameraConfig, Template)>,
+        store: &Store,
+        runtime: &Runtime,
+    ) -> Result<Running> {
+        let board = Board::new();
+        let wake = Arc::new(Notify::new());
+        let mut running =
+            Running { board: board.clone(), cameras: Vec::new(), retention: None, uploader: None, server: None };
+        if parts.serve && config.server.enabled {
+            let cameras = served(config);
+            let server =
+                runtime.block_on(Server::bind(&config.server, cameras, store.clone(), board.clone()))?;
+            log::info!("[http] listening on http://{}", server.local_addr());
+            let spawn = |shutdown| server.run(shutdown, HTTP_DRAIN);
+            running.server = Some(Part::spawn(runtime, "http", spawn));
+        }
+        if parts.upload {
+            let uploader = Uploader {
+                config: config.s3.clone(),
+                store: store.clone(),
+                board: board.clone(),
+                wake: wake.clone(),
+                segment_duration: longest_segment(config),
+            };
+            let spawn = |shutdown| uploader.run(shutdown, UPLOAD_DRAIN);
+            running.uploader = Some(Part::spawn(runtime, "upload", spawn));
+        }
+        if parts.capture {
+            let (store, board) = (store.clone(), board.clone());
+            running.retention = Some(Part::spawn(runtime, "retention", |shutdown| {
+                retention::run(store, board, shutdown)
+            }));
+        }
+        let camera_parts = CameraParts { store: store.clone(), board, wake, codecs: Arc::new(Codecs::new()) };
+        for (camera, template) in templates {
+            match Camera::start(camera, template, camera_parts.clone()) {
+                Ok(camera) => running.cameras.push(camera),
+                Err(error) => {
+                    // what was started must end before the error is told
+                    let _ = running.stop(runtime);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(running)
+    }
+
+    fn stop(mut self, runtime: &Runtime) -> Result<()> {
+        log::info!("stopping: closing segments, then finishing uploads");
+        self.board.set_stopping();
+        self.stop_cameras();
+        let mut outcome = Ok(());
+        let parts = [self.retention.take(), self.uploader.take(), self.server.take()];
+        for part in parts.into_iter().flatten() {
+            let ended = part.stop(runtime);
+            outcome = outcome.and(ended);
+        }
+        outcome
+    }
+
+    fn stop_cameras(&mut self) {
+        for camera in &self.cameras {
+            camera.request_stop();
+        }
+        let deadline = Instant::now() + CAMERA_DRAIN;
+        for camera in self.cameras.drain(..) {
+            while !camera.is_stopped() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            if camera.is_stopped() {
+                camera.join();
+            } else {
+                log::error!(
+                    "[{}] does not stop within {} s; its open segment is adopted at the next start",
+                    camera.name(),
+                    CAMERA_DRAIN.as_secs()
+                );
+            }
+        }
+    }
+}
+
+impl Part {
+    fn spawn<F>(runtime: &Runtime, name: &'static str, part: impl FnOnce(Shutdown) -> F) -> Part
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let shutdown = Shutdown::new();
+        let task = runtime.spawn(part(shutdown.clone()));
+        Part { name, shutdown, task }
+    }
+
+    fn stop(self, runtime: &Runtime) -> Result<()> {
+        self.shutdown.request();
+        let name = self.name;
+        runtime
+            .block_on(self.task)
+            .context(Kind::Internal, || format!("[{name}] ended with an internal error; please report it"))?
+    }
+}
+
+fn served(config: &Config) -> Vec<ServedCamera> {
+    config
+        .cameras
+        .iter()
+        .map(|camera| ServedCamera {
+            name: camera.name.clone(),
+            segment_duration: camera.capture.segment_duration,
+        })
+        .collect()
+}
+
+fn longest_segment(config: &Config) -> Duration {
+    config.cameras.iter().map(|camera| camera.capture.segment_duration).max().unwrap_or(Duration::from_secs(10))
+}

@@ -1,0 +1,105 @@
+//! The command line: what there is, and the help that teaches it.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Where a packaged install keeps the file.
+const SYSTEM_CONFIG: &str = "/etc/cctv-s3-pipeline/config.toml";
+
+const AFTER_HELP: &str = "\
+First steps:
+  cp config.toml.example config.toml   and fill in camera and bucket
+  cctv-s3-pipeline check               says what works, what does not, and what to do
+  cctv-s3-pipeline run                 records, uploads and serves
+  vlc http://localhost:8080/live.m3u8  watches
+
+Secrets stay out of the file: write password = \"${CAMERA_PASSWORD}\" and put the value into the
+environment or into a .env beside the configuration file.
+
+Exit codes: 0 done, 1 failed, 78 wrong configuration (a restart does not help).
+Logs: RUST_LOG=debug for more; GST_DEBUG=3 for GStreamer's own.";
+
+/// Records IP cameras into 10-second segments, uploads each one verified to S3, and shows them live.
+#[derive(Debug, Parser)]
+#[command(version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    /// Configuration file [default: ./config.toml, else /etc/cctv-s3-pipeline/config.toml]
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Record, upload and serve: everything, in one process
+    Run,
+    /// Only record, and keep the disk within its limits; `upload` and `serve` may run beside it
+    Capture,
+    /// Only upload what is recorded
+    Upload,
+    /// Only serve playlists, segments and health over HTTP
+    Serve,
+    /// Say what works, what does not, and what to do; exits with 1 if anything fails
+    Check {
+        /// One thing only; without it everything but `store`'s hashes of every file
+        what: Option<CheckWhat>,
+    },
+    /// Per camera: state, segments and bytes by state, age of the backlog
+    Status {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Queue segments again that had failed for good
+    Retry {
+        /// Only this camera's
+        #[arg(long, value_name = "NAME")]
+        camera: Option<String>,
+    },
+    /// Apply the local buffer and the disk limits now
+    Clean,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckWhat {
+    /// The file reads, every value is possible
+    Config,
+    /// Each camera answers, takes the password and sends H.264 or H.265
+    Camera,
+    /// The bucket takes, shows and deletes an object with these credentials
+    S3,
+    /// Each pipeline text parses; decoder, scaler and encoder really run. No camera needed
+    Pipeline,
+    /// Every row has its file and every file its row, sizes and hashes agree
+    Store,
+}
+
+impl Cli {
+    /// The file that `--config` names, else the first that exists of the usual places.
+    pub fn config_path(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|| {
+            let (here, system) = (PathBuf::from("config.toml"), PathBuf::from(SYSTEM_CONFIG));
+            if !here.exists() && system.exists() { system } else { here }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn the_configuration_may_be_named_before_and_after_the_command() {
+        for line in [["x", "--config", "a.toml", "run"], ["x", "run", "--config", "a.toml"]] {
+            assert_eq!(Cli::parse_from(line).config_path(), PathBuf::from("a.toml"));
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! SIGTERM and SIGINT: the first asks for a clean stop, the second leaves at once.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::shutdown::Shutdown;
+
+/// Waits for signals until the runtime ends. Everything on disk is consistent at any moment, so leaving at once
+/// costs the open segments' last frames and nothing else: the next start recovers.
+pub async fn watch(shutdown: Shutdown) {
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
+        log::warn!("cannot listen for signals; stop with SIGKILL, the next start recovers");
+        return;
+    };
+    let mut asked = false;
+    loop {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        if asked {
+            log::warn!("second {name}: leaving at once");
+            log::logger().flush();
+            std::process::exit(1);
+        }
+        log::info!("{name}: stopping; a second signal leaves at once");
+        asked = true;
+        shutdown.request();
+    }
+}
