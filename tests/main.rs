@@ -1,1 +1,4 @@
+//! The one integration-test binary: the real program, real cameras, a real S3 server, in an empty folder each.
 
+mod self_test;
+mod support;

@@ -1,0 +1,191 @@
+//! A real S3 server in this process: verifies signatures, checksums and conditions, and keeps objects as plain files.
+//!
+//! In front of it stands a witness that counts what was really stored and can spoil answers on demand.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use cctv_s3_pipeline::error::{Context, Kind, Result};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use tokio_util::sync::CancellationToken;
+
+mod witness;
+use witness::Witness;
+pub use witness::{Commit, Fault, Seen};
+
+#[derive(Clone, Debug)]
+pub struct S3Options {
+    /// Created at start, as an administrator would; any other bucket is missing.
+    pub bucket: String,
+    pub access_key: String,
+    pub secret_key: String,
+    /// 0 lets the system choose.
+    pub port: u16,
+}
+
+impl Default for S3Options {
+    fn default() -> Self {
+        Self {
+            bucket: "footage".into(),
+            access_key: "TESTACCESSKEY".into(),
+            secret_key: "test-secret-key".into(),
+            port: 0,
+        }
+    }
+}
+
+pub struct S3Server {
+    options: S3Options,
+    root: PathBuf,
+    address: SocketAddr,
+    witness: Arc<Witness>,
+    running: Option<Running>,
+}
+
+struct Running {
+    stop: CancellationToken,
+    thread: JoinHandle<()>,
+}
+
+impl S3Server {
+    /// Starts a server that stores into `root/<bucket>`; its port is open when this returns.
+    pub fn start(root: &Path, options: S3Options) -> Result<Self> {
+        let bucket = root.join(&options.bucket);
+        std::fs::create_dir_all(&bucket).context(Kind::Disk, || format!("create {}", bucket.display()))?;
+        let witness = Arc::new(Witness::new(root));
+        let address = SocketAddr::from(([127, 0, 0, 1], options.port));
+        let mut server = Self { options, root: root.to_owned(), address, witness, running: None };
+        server.start_again()?;
+        Ok(server)
+    }
+
+    /// Starts a stopped server on the port it had, with the objects it had. Does nothing if it runs.
+    pub fn start_again(&mut self) -> Result<()> {
+        if self.running.is_some() {
+            return Ok(());
+        }
+        let listener = TcpListener::bind(self.address)
+            .context(Kind::Unreachable, || format!("listen on http://{}", self.address))?;
+        self.address = listener.local_addr().context(Kind::Internal, || "read the S3 server's port")?;
+        listener
+            .set_nonblocking(true)
+            .context(Kind::Internal, || "make the S3 server's port non-blocking")?;
+        let storage = s3s_fs::FileSystem::new(&self.root)
+            .map_err(|error| std::io::Error::other(format!("{error:?}")))
+            .context(Kind::Disk, || format!("open {}", self.root.display()))?;
+        let mut builder = s3s::service::S3ServiceBuilder::new(storage);
+        let S3Options { access_key, secret_key, .. } = &self.options;
+        builder.set_auth(s3s::auth::SimpleAuth::from_single(access_key, secret_key.as_str()));
+        let (service, witness, stop) = (builder.build(), self.witness.clone(), CancellationToken::new());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context(Kind::Internal, || "start the S3 server's runtime")?;
+        let stopped = stop.clone();
+        let thread = std::thread::Builder::new()
+            .name("s3-server".into())
+            .spawn(move || {
+                // dropping the runtime cuts every connection, as a power cut would
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = serve(listener, service, witness) => {}
+                        () = stopped.cancelled() => {}
+                    }
+                });
+            })
+            .context(Kind::Internal, || "start the S3 server's thread")?;
+        self.running = Some(Running { stop, thread });
+        Ok(())
+    }
+
+    /// Closes the port and every connection at once; objects stay.
+    pub fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop.cancel();
+            // a panic there has been printed already
+            let _ = running.thread.join();
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://127.0.0.1:PORT`, for `s3.endpoint`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn options(&self) -> &S3Options {
+        &self.options
+    }
+
+    /// The folder that holds the bucket's objects as files.
+    pub fn folder(&self) -> PathBuf {
+        self.root.join(&self.options.bucket)
+    }
+
+    /// Keys of the bucket's objects, sorted.
+    pub fn keys(&self) -> Vec<String> {
+        let bucket = self.folder();
+        let mut keys: Vec<String> = super::program::files_under(&bucket)
+            .iter()
+            .filter_map(|path| Some(path.strip_prefix(&bucket).ok()?.to_str()?.to_owned()))
+            .collect();
+        keys.sort();
+        keys
+    }
+
+    /// An object's bytes; `None` if there is none of that key.
+    pub fn object(&self, key: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.folder().join(key)).ok()
+    }
+
+    /// Every time bytes were stored under `key`: ordinary PUTs and completed multipart uploads.
+    pub fn commits(&self, key: &str) -> Vec<Commit> {
+        self.witness.commits().remove(key).unwrap_or_default()
+    }
+
+    /// All commits, by key.
+    pub fn all_commits(&self) -> BTreeMap<String, Vec<Commit>> {
+        self.witness.commits()
+    }
+
+    /// Every request that was answered, in order.
+    pub fn requests(&self) -> Vec<Seen> {
+        self.witness.requests()
+    }
+
+    /// Spoils the next `count` PUTs of objects.
+    pub fn spoil_next(&self, count: usize, fault: Fault) {
+        self.witness.spoil(count, fault);
+    }
+}
+
+impl Drop for S3Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+async fn serve(listener: TcpListener, service: s3s::service::S3Service, witness: Arc<Witness>) {
+    // fails only outside a runtime
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    loop {
+        let Ok((socket, _)) = listener.accept().await else { continue };
+        let (service, witness) = (service.clone(), witness.clone());
+        tokio::spawn(async move {
+            let answer = service_fn(move |request| {
+                let (service, witness) = (service.clone(), witness.clone());
+                async move { witness.handle(&service, request).await }
+            });
+            // a client that goes away is the client's business
+            let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), answer).await;
+        });
+    }
+}
