@@ -1,18 +1,56 @@
 //! Rows and files: the queue that every other part reads. SQL lives only in this folder.
 //!
 //! All methods block for the length of a small transaction; async callers go through [`Store::call`].
+//! Several processes may share one database; [`Store::lock`] says which of them captures, uploads, serves.
+//!
+//! Where to find what: `rows` (what capture writes, what viewers read), `queue` (the uploader's moves),
+//! `manifests`, `stats`, `recover` (start after a crash), `retain` with the pure `plan` (what may go),
+//! `verify` (fsck), `connection`, `migrate` and `lock` (opening). The order that keeps footage safe is always
+//! the same: a file is complete before its row says so, and a row gives a file up before the file goes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
 use crate::config::StorageConfig;
-use crate::error::Result;
-use crate::segment::{CameraName, FileName, NewSegment, Prefix, RunId, Segment, SegmentId, State, Timestamp};
+use crate::error::{Error, Kind, Result};
+use crate::segment::{CameraName, FileName, Prefix, RunId, State, Timestamp};
 use crate::status::CameraState;
+use sql::SqlContext;
+
+mod connection;
+mod files;
+mod lock;
+mod manifests;
+mod marker;
+mod migrate;
+mod plan;
+mod queue;
+mod recover;
+mod retain;
+mod rows;
+mod sql;
+mod stats;
+#[cfg(test)]
+mod testing;
+mod verify;
 
 /// A handle on the database and the segment folder; clones share both.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    writer: Mutex<Connection>,
+    reader: Mutex<Connection>,
+    database: PathBuf,
+    segments_dir: PathBuf,
+    prefix: Prefix,
+    limits: plan::Limits,
+}
 
 /// The parts that one process at a time may be, per database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +61,10 @@ pub enum Role {
 }
 
 /// Held for the life of the part; dropping it lets another process have the role.
-pub struct RoleLock {}
+pub struct RoleLock {
+    /// Closing the file frees the lock.
+    _file: std::fs::File,
+}
 
 /// What is known of one file without its row; a probe of the caller reads it from the media itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +85,10 @@ pub struct Recovered {
     pub unlinked: usize,
     /// Files that hold no playable frame, moved aside into `unplayable/`.
     pub unplayable: usize,
+    /// Uploaded before the crash, and the file is gone: the row is `cleaned` now.
+    pub cleaned: usize,
+    /// Files of no byte at all, removed.
+    pub empty: usize,
 }
 
 /// What retention did.
@@ -75,7 +120,7 @@ pub struct CameraStats {
 pub struct RunEnd {
     pub run: RunId,
     pub ended_at: Option<Timestamp>,
-    /// `None`: the program died in it.
+    /// `None` while it lasts, and after a crash until [`Store::recover_files`] notes it.
     pub reason: Option<String>,
 }
 
@@ -97,144 +142,60 @@ pub struct OpenManifest {
 impl Store {
     /// Opens or creates database and folder, migrates, refuses a database of a newer version.
     pub fn open(config: &StorageConfig, prefix: &Prefix) -> Result<Store> {
-        todo!()
+        connection::create_folder(&config.segments_dir, "storage.segments_dir")?;
+        let (writer, reader) = connection::open(&config.database)?;
+        let limits = plan::Limits {
+            local_buffer: config.local_buffer,
+            max_size_bytes: config.max_size_bytes,
+            min_free_bytes: config.min_free_bytes,
+        };
+        let inner = Inner {
+            writer: Mutex::new(writer),
+            reader: Mutex::new(reader),
+            database: config.database.clone(),
+            segments_dir: config.segments_dir.clone(),
+            prefix: prefix.clone(),
+            limits,
+        };
+        let store = Store { inner: Arc::new(inner) };
+        store.check_marker()?;
+        Ok(store)
     }
 
     /// Runs a blocking method off the async threads.
+    ///
+    /// # Errors
+    /// What `work` returns, and `Kind::Internal` if it panicked or the runtime is going down.
     pub async fn call<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        todo!()
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || work(&store))
+            .await
+            .unwrap_or_else(|error| Err(Error::with_source(Kind::Internal, "ask the store", error)))
     }
 
     /// Takes a role; refuses with the other process's id when it is taken.
     pub fn lock(&self, role: Role) -> Result<RoleLock> {
-        todo!()
+        lock::take(&self.inner.database, role)
     }
 
-    // --- capture -------------------------------------------------------------------------------------------
-    pub fn begin_run(&self, camera: &CameraName, now: Timestamp) -> Result<RunId> {
-        todo!()
-    }
-    pub fn end_run(&self, run: RunId, now: Timestamp, reason: &str) -> Result<()> {
-        todo!()
-    }
-    /// Folder of one camera's files; created if missing.
-    pub fn camera_dir(&self, camera: &CameraName) -> Result<PathBuf> {
-        todo!()
-    }
-    /// The first name at or after `wanted` that neither a row (of any state) nor a file has.
-    pub fn free_name(&self, camera: &CameraName, wanted: FileName) -> Result<FileName> {
-        todo!()
-    }
-    /// Adds the row `created`. The file must be on disk, synced, folder synced. Gives key, sequence and discontinuity.
-    pub fn insert(&self, segment: &NewSegment) -> Result<Segment> {
-        todo!()
-    }
-    /// Written on changes only, so that other processes see it.
-    pub fn set_camera_state(
-        &self,
-        camera: &CameraName,
-        state: CameraState,
-        reason: Option<&str>,
-        now: Timestamp,
-    ) -> Result<()> {
-        todo!()
+    /// One transaction that takes SQLite's write lock at once, so that what it reads cannot change under it.
+    fn write<T>(&self, what: &str, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        let mut connection = guard(&self.inner.writer);
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).sql(|| what)?;
+        let value = work(&tx)?;
+        tx.commit().sql(|| what)?;
+        Ok(value)
     }
 
-    // --- upload --------------------------------------------------------------------------------------------
-    /// Up to `limit` rows in `created`, or in `retry` and due; oldest start first.
-    pub fn next_uploads(&self, now: Timestamp, limit: usize) -> Result<Vec<Segment>> {
-        todo!()
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        work(&guard(&self.inner.reader))
     }
-    /// When the next `retry` row becomes due; `None` if none waits.
-    pub fn next_retry_at(&self) -> Result<Option<Timestamp>> {
-        todo!()
-    }
-    /// `created`/`retry` → `uploading`, and `doubtful` from here on until the attempt's end is known.
-    pub fn begin_upload(&self, id: SegmentId) -> Result<()> {
-        todo!()
-    }
-    pub fn finish_uploaded(&self, id: SegmentId, now: Timestamp) -> Result<()> {
-        todo!()
-    }
-    /// `uploading` → `retry`; `blame` counts the attempt against the object, `doubtful` says whether the PUT may have arrived.
-    pub fn finish_retry(
-        &self,
-        id: SegmentId,
-        next_attempt_at: Timestamp,
-        blame: bool,
-        doubtful: bool,
-        error: &str,
-    ) -> Result<()> {
-        todo!()
-    }
-    pub fn finish_failed(&self, id: SegmentId, error: &str) -> Result<()> {
-        todo!()
-    }
-    pub fn finish_lost(&self, id: SegmentId, error: &str) -> Result<()> {
-        todo!()
-    }
-    /// `failed` → `retry`, attempts back to 0, all cameras or one. Returns how many.
-    pub fn retry_failed(&self, camera: Option<&CameraName>) -> Result<usize> {
-        todo!()
-    }
-    /// Rows left in `uploading` by a process that died → `retry`, due now, doubtful.
-    pub fn recover_uploads(&self) -> Result<usize> {
-        todo!()
-    }
-    /// Every hour whose manifest in S3 is not final yet, oldest first.
-    pub fn open_manifests(&self) -> Result<Vec<OpenManifest>> {
-        todo!()
-    }
-    /// Notes that the manifest of `hour` went to S3 showing everything up to `changes`; `ended` makes it final,
-    /// unless a change came in meanwhile.
-    pub fn manifest_written(&self, manifest: &OpenManifest, now: Timestamp, ended: bool) -> Result<()> {
-        todo!()
-    }
-    /// All rows whose file name's second lies in the hour, in sequence order, any state.
-    pub fn hour(&self, camera: &CameraName, hour: Timestamp) -> Result<Vec<Segment>> {
-        todo!()
-    }
-    pub fn run_end(&self, run: RunId) -> Result<Option<RunEnd>> {
-        todo!()
-    }
+}
 
-    // --- http ----------------------------------------------------------------------------------------------
-    pub fn path(&self, segment: &Segment) -> PathBuf {
-        todo!()
-    }
-    /// The newest `limit` rows that have a file, in sequence order.
-    pub fn newest(&self, camera: &CameraName, limit: usize) -> Result<Vec<Segment>> {
-        todo!()
-    }
-    pub fn find(&self, camera: &CameraName, file: FileName) -> Result<Option<Segment>> {
-        todo!()
-    }
-    pub fn stats(&self) -> Result<Vec<CameraStats>> {
-        todo!()
-    }
-
-    // --- files ---------------------------------------------------------------------------------------------
-    /// Adopts orphans, marks vanished files lost, finishes interrupted unlinks. `inspect` reads a file's media.
-    pub fn recover_files(
-        &self,
-        now: Timestamp,
-        inspect: &dyn Fn(&Path) -> Result<Inspected>,
-    ) -> Result<Recovered> {
-        todo!()
-    }
-    /// Applies local buffer, quota and free-space rules once.
-    pub fn retain(&self, now: Timestamp) -> Result<Retained> {
-        todo!()
-    }
-    /// Bytes free for us on the disk of the segment folder.
-    pub fn free_bytes(&self) -> Result<u64> {
-        todo!()
-    }
-    /// `check store`: every broken invariant as a line; empty when all hold. Hashes every file.
-    pub fn verify(&self) -> Result<Vec<String>> {
-        todo!()
-    }
+/// A panic elsewhere rolled its transaction back; the connection is as good as before.
+fn guard(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
 }

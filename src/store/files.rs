@@ -1,0 +1,130 @@
+//! The store's few dealings with files: sync, hash, list, move aside.
+//!
+//! Never overwrites a file; removes one only where the caller's row allowed it.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use md5::Md5;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Context, Error, Kind, Result};
+use crate::segment::{CameraName, FileName};
+
+/// Folder under `segments_dir` for files that hold no video. The `_`-free name is a legal camera's, too, but its
+/// files lie one level deeper, so that a camera of this name would not collide with it.
+const UNPLAYABLE: &str = "unplayable";
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hashes {
+    pub bytes: u64,
+    pub md5: [u8; 16],
+    pub sha256: [u8; 32],
+}
+
+pub(super) fn exists(path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::with_source(Kind::Disk, format!("look at {}", path.display()), error)),
+    }
+}
+
+/// Creates a folder under an existing one; a power cut cannot take it away again.
+pub(super) fn create_synced(folder: &Path) -> Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).context(Kind::Disk, || {
+        format!("create folder {} (give this user write access)", folder.display())
+    })?;
+    folder.parent().map_or(Ok(()), sync)
+}
+
+/// Makes a file's bytes, or a folder's names, outlive a power cut.
+pub(super) fn sync(path: &Path) -> Result<()> {
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .context(Kind::Disk, || format!("sync {}", path.display()))
+}
+
+/// Size and both hashes, as read from the disk.
+pub(super) fn hash(path: &Path) -> Result<Hashes> {
+    let what = || format!("read {}", path.display());
+    let mut file = File::open(path).context(Kind::Disk, what)?;
+    let (mut md5, mut sha256, mut bytes) = (Md5::new(), Sha256::new(), 0);
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        let n = file.read(&mut buffer).context(Kind::Disk, what)?;
+        if n == 0 {
+            return Ok(Hashes { bytes, md5: md5.finalize().into(), sha256: sha256.finalize().into() });
+        }
+        md5.update(&buffer[..n]);
+        sha256.update(&buffer[..n]);
+        bytes += n as u64;
+    }
+}
+
+/// Removes a file; that it is gone already is fine. Returns whether it was there.
+pub(super) fn remove(path: &Path) -> Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::with_source(Kind::Disk, format!("remove {}", path.display()), error)),
+    }
+}
+
+/// The camera folders that exist, whether or not the camera is still configured.
+pub(super) fn cameras(segments_dir: &Path) -> Result<Vec<CameraName>> {
+    let mut cameras: Vec<_> = list(segments_dir)?
+        .into_iter()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| CameraName::new(entry.file_name().to_str()?).ok())
+        .collect();
+    cameras.sort();
+    Ok(cameras)
+}
+
+/// One camera's segment files with their sizes, oldest name first; other files are not ours.
+pub(super) fn segment_files(segments_dir: &Path, camera: &CameraName) -> Result<Vec<(FileName, u64)>> {
+    let mut found = Vec::new();
+    for entry in list(&segments_dir.join(camera.as_str()))? {
+        let Some(file) = entry.file_name().to_str().and_then(FileName::parse) else { continue };
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_file() => found.push((file, metadata.len())),
+            Ok(_) => {}
+            // retention of another process was faster
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => {
+                let what = format!("look at {}", entry.path().display());
+                return Err(Error::with_source(Kind::Disk, what, error));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn list(folder: &Path) -> Result<Vec<fs::DirEntry>> {
+    match fs::read_dir(folder).and_then(Iterator::collect) {
+        Ok(entries) => Ok(entries),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(Error::with_source(Kind::Disk, format!("list {}", folder.display()), error)),
+    }
+}
+
+/// Moves a file out of the camera's folder, never onto another file. Returns where it is now.
+pub(super) fn move_aside(segments_dir: &Path, camera: &CameraName, file: FileName) -> Result<PathBuf> {
+    let folder = segments_dir.join(UNPLAYABLE).join(camera.as_str());
+    create_synced(&folder)?;
+    let from = segments_dir.join(camera.as_str()).join(file.to_string());
+    let mut to = folder.join(file.to_string());
+    let mut copies = 0;
+    while exists(&to)? {
+        copies += 1;
+        to = folder.join(format!("{file}.{copies}"));
+    }
+    fs::rename(&from, &to).context(Kind::Disk, || format!("move {} to {}", from.display(), to.display()))?;
+    Ok(to)
+}

@@ -1,0 +1,138 @@
+//! The database's versions: a numbered list of SQL, applied in order when the store opens.
+//!
+//! Called by `connection` only. Never edit a migration that was released: add one at the end, whose number
+//! becomes the new version (`user_version`).
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::sql::SqlContext;
+use crate::error::{Error, Kind, Result};
+
+/// Migration n (from 1) takes a database of version n − 1 to version n.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+
+/// "cctv" as ASCII: tells our database from any other program's.
+const APPLICATION_ID: i32 = 0x6363_7476;
+
+/// Brings the database to the newest version, in one transaction: after a crash it is all old or all new.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
+    apply(connection, path, MIGRATIONS)
+}
+
+fn apply(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Result<()> {
+    let what = || format!("migrate database {}", path.display());
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).sql(what)?;
+    let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0)).sql(what)?;
+    let application: i32 = tx.pragma_query_value(None, "application_id", |row| row.get(0)).sql(what)?;
+    let tables: i64 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).sql(what)?;
+    if application != APPLICATION_ID && (tables > 0 || version != 0) {
+        return Err(Error::new(
+            Kind::Data,
+            format!(
+                "open database {}: it belongs to another program; point storage.database elsewhere",
+                path.display()
+            ),
+        ));
+    }
+    let known = migrations.len();
+    let done = usize::try_from(version).ok().filter(|done| *done <= known).ok_or_else(|| {
+        Error::new(
+            Kind::Data,
+            format!(
+                "database {} is of version {version}, this program knows up to {known}; \
+                 install the newer program or point storage.database elsewhere",
+                path.display()
+            ),
+        )
+    })?;
+    if done == known {
+        return Ok(());
+    }
+    for sql in &migrations[done..] {
+        tx.execute_batch(sql).sql(what)?;
+    }
+    tx.pragma_update(None, "application_id", APPLICATION_ID).sql(what)?;
+    tx.pragma_update(None, "user_version", i64::try_from(known).unwrap_or(i64::MAX)).sql(what)?;
+    tx.commit().sql(what)?;
+    if done > 0 {
+        log::info!("[store] migrated {} from version {done} to {known}", path.display());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(connection: &Connection) -> Vec<String> {
+        let mut statement =
+            connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(|row| row.unwrap()).collect()
+    }
+
+    fn version(connection: &Connection) -> i64 {
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn every_old_version_becomes_what_a_new_database_is() {
+        let mut fresh = Connection::open_in_memory().unwrap();
+        migrate(&mut fresh, Path::new("fresh")).unwrap();
+        for old in 0..=MIGRATIONS.len() {
+            let mut database = Connection::open_in_memory().unwrap();
+            apply(&mut database, Path::new("old"), &MIGRATIONS[..old]).unwrap();
+            assert_eq!(version(&database), i64::try_from(old).unwrap());
+            migrate(&mut database, Path::new("old")).unwrap();
+            assert_eq!(schema(&database), schema(&fresh), "from version {old}");
+            assert_eq!(version(&database), version(&fresh));
+        }
+    }
+
+    #[test]
+    fn rows_live_through_a_later_migration() {
+        let mut database = Connection::open_in_memory().unwrap();
+        migrate(&mut database, Path::new("db")).unwrap();
+        database.execute("INSERT INTO runs (camera, started_at) VALUES ('cam', 7)", []).unwrap();
+        let mut later = MIGRATIONS.to_vec();
+        later.push("ALTER TABLE runs ADD COLUMN note TEXT;");
+        apply(&mut database, Path::new("db"), &later).unwrap();
+        let started: i64 = database.query_row("SELECT started_at FROM runs", [], |row| row.get(0)).unwrap();
+        assert_eq!((started, version(&database)), (7, i64::try_from(later.len()).unwrap()));
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_old_version_whole() {
+        let mut database = Connection::open_in_memory().unwrap();
+        migrate(&mut database, Path::new("db")).unwrap();
+        let before = schema(&database);
+        let mut later = MIGRATIONS.to_vec();
+        later.push("CREATE TABLE half (a); this is not SQL;");
+        assert!(apply(&mut database, Path::new("db"), &later).is_err());
+        assert_eq!(schema(&database), before);
+        assert_eq!(version(&database), i64::try_from(MIGRATIONS.len()).unwrap());
+    }
+
+    #[test]
+    fn a_newer_database_is_refused_with_both_versions() {
+        let mut database = Connection::open_in_memory().unwrap();
+        migrate(&mut database, Path::new("db")).unwrap();
+        database.pragma_update(None, "user_version", 99).unwrap();
+        let error = migrate(&mut database, Path::new("x.db")).unwrap_err();
+        assert_eq!(error.kind(), Kind::Data);
+        let wanted =
+            format!("database x.db is of version 99, this program knows up to {};", MIGRATIONS.len());
+        assert!(error.to_string().starts_with(&wanted), "{error}");
+    }
+
+    #[test]
+    fn another_programs_database_is_left_alone() {
+        let mut database = Connection::open_in_memory().unwrap();
+        database.execute_batch("CREATE TABLE theirs (a)").unwrap();
+        let error = migrate(&mut database, Path::new("x.db")).unwrap_err();
+        assert!(error.to_string().contains("belongs to another program"), "{error}");
+        assert_eq!(schema(&database), ["CREATE TABLE theirs (a)"]);
+    }
+}

@@ -1,0 +1,243 @@
+//! What may go when: the retention rules, pure. `retain` gathers the facts and carries the plan out.
+//!
+//! Uploaded files go first, always; an un-uploaded one goes only when there is nothing else left to give.
+
+use std::time::Duration;
+
+use crate::segment::{SegmentId, Timestamp};
+
+/// The numbers of `[storage]`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub local_buffer: Duration,
+    pub max_size_bytes: Option<u64>,
+    pub min_free_bytes: u64,
+}
+
+/// A file that could go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub id: SegmentId,
+    pub end: Timestamp,
+    pub bytes: u64,
+}
+
+/// How things are.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    /// Bytes of all segment files.
+    pub total_bytes: u64,
+    pub free_bytes: u64,
+    /// The oldest `uploaded` rows, oldest first.
+    pub uploaded: Vec<Candidate>,
+    /// There are more of them than listed.
+    pub more_uploaded: bool,
+    /// The oldest of `created`, `retry` and `failed`, oldest first; never `uploading`, whose file is being read.
+    pub waiting: Vec<Candidate>,
+    pub more_waiting: bool,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Uploaded, and older than the local buffer.
+    pub clean: Vec<Candidate>,
+    /// Uploaded, going before their time.
+    pub clean_early: Vec<Candidate>,
+    /// Not uploaded: given up.
+    pub drop: Vec<Candidate>,
+    /// The lists were too short to decide: carry this out and ask again.
+    pub again: bool,
+    /// Space is short and nothing more can go.
+    pub still_short: bool,
+}
+
+pub(super) fn plan(limits: &Limits, facts: &Facts, now: Timestamp) -> Plan {
+    let over_quota = limits.max_size_bytes.map_or(0, |max| facts.total_bytes.saturating_sub(max));
+    let mut short = over_quota.max(limits.min_free_bytes.saturating_sub(facts.free_bytes));
+    let mut plan = Plan::default();
+
+    let cutoff = now.minus(limits.local_buffer);
+    let (expired, kept): (Vec<&Candidate>, Vec<&Candidate>) =
+        facts.uploaded.iter().partition(|file| file.end <= cutoff);
+    for file in expired {
+        short = short.saturating_sub(file.bytes);
+        plan.clean.push(*file);
+    }
+    take(&kept, &mut short, &mut plan.clean_early);
+    if facts.more_uploaded && kept.len() == plan.clean_early.len() {
+        // not one un-uploaded file goes while there are uploaded ones
+        plan.again = true;
+        return plan;
+    }
+    take(&facts.waiting.iter().collect::<Vec<_>>(), &mut short, &mut plan.drop);
+    plan.again = short > 0 && facts.more_waiting;
+    plan.still_short = short > 0 && !facts.more_waiting;
+    plan
+}
+
+fn take(from: &[&Candidate], short: &mut u64, into: &mut Vec<Candidate>) {
+    for file in from {
+        if *short == 0 {
+            return;
+        }
+        *short = short.saturating_sub(file.bytes);
+        into.push(**file);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MB: u64 = 1_000_000;
+
+    /// Candidates of 1 MB each that ended at these seconds.
+    fn files(first_id: i64, ends: &[i64]) -> Vec<Candidate> {
+        (first_id..)
+            .zip(ends)
+            .map(|(id, end)| Candidate { id: SegmentId(id), end: Timestamp::from_seconds(*end), bytes: MB })
+            .collect()
+    }
+
+    fn ids(files: &[Candidate]) -> Vec<i64> {
+        files.iter().map(|file| file.id.0).collect()
+    }
+
+    struct Case {
+        name: &'static str,
+        max_mb: Option<u64>,
+        min_free_mb: u64,
+        total_mb: u64,
+        free_mb: u64,
+        uploaded: &'static [i64],
+        more_uploaded: bool,
+        waiting: &'static [i64],
+        more_waiting: bool,
+        /// clean, clean_early, drop, again, still_short; uploaded ids start at 1, waiting ones at 101
+        expected: (&'static [i64], &'static [i64], &'static [i64], bool, bool),
+    }
+
+    const CALM: Case = Case {
+        name: "plenty of space, nothing old",
+        max_mb: None,
+        min_free_mb: 10,
+        total_mb: 50,
+        free_mb: 1000,
+        uploaded: &[950, 990],
+        more_uploaded: false,
+        waiting: &[10, 20],
+        more_waiting: false,
+        expected: (&[], &[], &[], false, false),
+    };
+
+    /// It is second 1000, the buffer lasts 100 s.
+    const CASES: &[Case] = &[
+        CALM,
+        Case {
+            name: "the buffer counts from the segment's end, and its last second is out",
+            uploaded: &[899, 900, 901],
+            expected: (&[1, 2], &[], &[], false, false),
+            ..CALM
+        },
+        Case {
+            name: "old footage that is not uploaded stays, however old, while there is space",
+            uploaded: &[],
+            waiting: &[1, 2, 3],
+            ..CALM
+        },
+        Case {
+            name: "expired files may be all that is needed",
+            max_mb: Some(48),
+            uploaded: &[800, 850, 990],
+            expected: (&[1, 2], &[], &[], false, false),
+            ..CALM
+        },
+        Case {
+            name: "over quota: uploaded files go early, oldest first, only as many as needed",
+            max_mb: Some(49),
+            uploaded: &[950, 960, 970],
+            expected: (&[], &[1], &[], false, false),
+            ..CALM
+        },
+        Case {
+            name: "un-uploaded files go after every uploaded one, oldest first",
+            max_mb: Some(47),
+            expected: (&[], &[1, 2], &[101], false, false),
+            ..CALM
+        },
+        Case {
+            name: "low free space counts like the quota",
+            free_mb: 9,
+            expected: (&[], &[1], &[], false, false),
+            ..CALM
+        },
+        Case {
+            name: "the larger of both needs decides",
+            max_mb: Some(49),
+            free_mb: 8,
+            expected: (&[], &[1, 2], &[], false, false),
+            ..CALM
+        },
+        Case {
+            name: "no un-uploaded file goes while uploaded ones are not even listed",
+            max_mb: Some(40),
+            more_uploaded: true,
+            expected: (&[], &[1, 2], &[], true, false),
+            ..CALM
+        },
+        Case {
+            name: "a full list of expired files is followed by the next list",
+            uploaded: &[100, 200],
+            more_uploaded: true,
+            expected: (&[1, 2], &[], &[], true, false),
+            ..CALM
+        },
+        Case {
+            name: "more waiting files than listed: ask again",
+            max_mb: Some(40),
+            more_waiting: true,
+            expected: (&[], &[1, 2], &[101, 102], true, false),
+            ..CALM
+        },
+        Case {
+            name: "nothing more can go",
+            max_mb: Some(40),
+            expected: (&[], &[1, 2], &[101, 102], false, true),
+            ..CALM
+        },
+        Case {
+            name: "nothing at all to give",
+            free_mb: 0,
+            uploaded: &[],
+            waiting: &[],
+            expected: (&[], &[], &[], false, true),
+            ..CALM
+        },
+    ];
+
+    #[test]
+    fn uploaded_files_go_first_and_nothing_goes_without_need() {
+        for case in CASES {
+            let limits = Limits {
+                local_buffer: Duration::from_secs(100),
+                max_size_bytes: case.max_mb.map(|mb| mb * MB),
+                min_free_bytes: case.min_free_mb * MB,
+            };
+            let facts = Facts {
+                total_bytes: case.total_mb * MB,
+                free_bytes: case.free_mb * MB,
+                uploaded: files(1, case.uploaded),
+                more_uploaded: case.more_uploaded,
+                waiting: files(101, case.waiting),
+                more_waiting: case.more_waiting,
+            };
+            let plan = plan(&limits, &facts, Timestamp::from_seconds(1000));
+            let (clean, early, drop, again, still_short) = case.expected;
+            assert_eq!(ids(&plan.clean), clean, "{}: clean", case.name);
+            assert_eq!(ids(&plan.clean_early), early, "{}: clean early", case.name);
+            assert_eq!(ids(&plan.drop), drop, "{}: drop", case.name);
+            assert_eq!((plan.again, plan.still_short), (again, still_short), "{}", case.name);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The uploader's view of the rows: what is due, and the moves of a segment's life.
+//!
+//! Every move names the states it may come from, in the same statement that moves: two processes can never both
+//! believe that they moved a row.
+
+use rusqlite::{OptionalExtension, Params, Transaction, params};
+
+use super::Store;
+use super::rows::segments;
+use super::sql::{COLUMNS, HAS_FILE, SqlContext, state};
+use crate::error::{Error, Kind, Result};
+use crate::segment::{CameraName, Segment, SegmentId, State, Timestamp};
+
+/// Errors are for people; one that quotes a whole page of XML is cut.
+const MAX_ERROR_CHARS: usize = 500;
+
+impl Store {
+    /// Up to `limit` rows in `created`, or in `retry` and due; oldest start first.
+    pub fn next_uploads(&self, now: Timestamp, limit: usize) -> Result<Vec<Segment>> {
+        // `created` rows have a next_attempt_at of 0: always due
+        let sql = format!(
+            "SELECT {COLUMNS} FROM segments INDEXED BY segments_queue \
+             WHERE state IN ('created', 'retry') AND next_attempt_at <= ?1 ORDER BY start_ms LIMIT ?2"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(|connection| segments(connection, &sql, [now.as_millis(), limit], "list next uploads"))
+    }
+
+    /// When the next `retry` row becomes due; `None` if none waits.
+    pub fn next_retry_at(&self) -> Result<Option<Timestamp>> {
+        let sql = format!(
+            "SELECT min(next_attempt_at) FROM segments INDEXED BY segments_by_state \
+             WHERE {HAS_FILE} AND state = 'retry'"
+        );
+        self.read(|connection| {
+            let at: Option<i64> = connection
+                .prepare_cached(&sql)
+                .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+                .sql(|| "find next retry")?;
+            Ok(at.map(Timestamp::from_millis))
+        })
+    }
+
+    /// `created`/`retry` → `uploading`, and `doubtful` from here on until the attempt's end is known.
+    ///
+    /// # Errors
+    /// `Kind::Data` when the row waits no more, for example because retention just dropped it: leave it alone.
+    pub fn begin_upload(&self, id: SegmentId) -> Result<()> {
+        self.step(id, "begin upload", |tx| {
+            run(
+                tx,
+                "UPDATE segments SET state = 'uploading', doubtful = 1 \
+                 WHERE id = ?1 AND state IN ('created', 'retry')",
+                [id.0],
+            )
+        })
+        .and_then(|left| match left {
+            None => Ok(()),
+            Some(state) => Err(refused(id, "begin upload", state)),
+        })
+    }
+
+    /// `uploading` → `uploaded`: S3 confirmed these bytes.
+    pub fn finish_uploaded(&self, id: SegmentId, now: Timestamp) -> Result<()> {
+        self.finish(id, "note upload", |tx| {
+            run(
+                tx,
+                "UPDATE segments SET state = 'uploaded', doubtful = 0, uploaded_at = ?2, \
+                 next_attempt_at = 0, last_error = NULL WHERE id = ?1 AND state = 'uploading'",
+                params![id.0, now.as_millis()],
+            )
+        })
+    }
+
+    /// `uploading` → `retry`; `blame` counts the attempt against the object, `doubtful` says whether the PUT may
+    /// have arrived.
+    pub fn finish_retry(
+        &self,
+        id: SegmentId,
+        next_attempt_at: Timestamp,
+        blame: bool,
+        doubtful: bool,
+        error: &str,
+    ) -> Result<()> {
+        self.finish(id, "note retry", |tx| {
+            run(
+                tx,
+                "UPDATE segments SET state = 'retry', next_attempt_at = ?2, attempts = attempts + ?3, \
+                 doubtful = ?4, last_error = ?5 WHERE id = ?1 AND state = 'uploading'",
+                params![id.0, next_attempt_at.as_millis(), blame, doubtful, cut(error)],
+            )
+        })
+    }
+
+    /// `uploading` → `failed`; the attempt that led here is counted, too. The file stays.
+    pub fn finish_failed(&self, id: SegmentId, error: &str) -> Result<()> {
+        self.finish(id, "note failure", |tx| {
+            run(
+                tx,
+                "UPDATE segments SET state = 'failed', next_attempt_at = 0, attempts = attempts + 1, \
+                 last_error = ?2 WHERE id = ?1 AND state = 'uploading'",
+                params![id.0, cut(error)],
+            )
+        })
+    }
+
+    /// Any state that waits, or `failed` → `lost`: the file vanished or is not what the row says.
+    ///
+    /// # Errors
+    /// `Kind::Disk` when the whole segment folder is gone: an unplugged disk is no lost segment.
+    pub fn finish_lost(&self, id: SegmentId, error: &str) -> Result<()> {
+        self.require_marker()?;
+        self.finish(id, "note loss", |tx| {
+            run(
+                tx,
+                "UPDATE segments SET state = 'lost', next_attempt_at = 0, last_error = ?2 \
+                 WHERE id = ?1 AND state IN ('created', 'uploading', 'retry', 'failed')",
+                params![id.0, cut(error)],
+            )
+        })
+    }
+
+    /// `failed` → `retry`, attempts back to 0, all cameras or one. Returns how many.
+    pub fn retry_failed(&self, camera: Option<&CameraName>) -> Result<usize> {
+        let sql = format!(
+            "UPDATE segments INDEXED BY segments_by_state SET state = 'retry', attempts = 0, \
+             next_attempt_at = 0 WHERE {HAS_FILE} AND state = 'failed' AND (?1 IS NULL OR camera = ?1)"
+        );
+        self.write("retry failed segments", |tx| run(tx, &sql, [camera.map(CameraName::as_str)]))
+    }
+
+    /// Rows left in `uploading` by a process that died → `retry`, due now, doubtful.
+    ///
+    /// Only the process that holds [`super::Role::Upload`] may call it, before its first upload.
+    pub fn recover_uploads(&self) -> Result<usize> {
+        let sql = format!(
+            "UPDATE segments INDEXED BY segments_by_state SET state = 'retry', doubtful = 1, \
+             next_attempt_at = 0 WHERE {HAS_FILE} AND state = 'uploading'"
+        );
+        self.write("recover uploads", |tx| run(tx, &sql, []))
+    }
+
+    /// An attempt's end. A row that was given up meanwhile stays given up, and that is no error: the uploader
+    /// could not have known.
+    fn finish(
+        &self,
+        id: SegmentId,
+        what: &'static str,
+        update: impl FnOnce(&Transaction<'_>) -> Result<usize>,
+    ) -> Result<()> {
+        match self.step(id, what, update)? {
+            None => Ok(()),
+            Some(state @ (State::Dropped | State::Lost)) => {
+                log::warn!("[store] {what} of row {}: it became {} meanwhile", id.0, state.as_str());
+                Ok(())
+            }
+            Some(state) => Err(refused(id, what, state)),
+        }
+    }
+
+    /// Moves one row; if it did not move, says which state it is in.
+    fn step(
+        &self,
+        id: SegmentId,
+        what: &'static str,
+        update: impl FnOnce(&Transaction<'_>) -> Result<usize>,
+    ) -> Result<Option<State>> {
+        self.write(what, |tx| {
+            if update(tx)? == 1 {
+                return Ok(None);
+            }
+            tx.prepare_cached("SELECT state FROM segments WHERE id = ?1")
+                .and_then(|mut statement| statement.query_row([id.0], |row| state(row, 0)).optional())
+                .sql(|| what)?
+                .map(Some)
+                .ok_or_else(|| Error::new(Kind::Internal, format!("{what}: there is no row {}", id.0)))
+        })
+    }
+}
+
+fn run(tx: &Transaction<'_>, sql: &str, params: impl Params) -> Result<usize> {
+    tx.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).sql(|| "move segment")
+}
+
+fn refused(id: SegmentId, what: &str, state: State) -> Error {
+    Error::new(Kind::Data, format!("{what} of row {}: it is {} already", id.0, state.as_str()))
+}
+
+fn cut(error: &str) -> String {
+    error.chars().take(MAX_ERROR_CHARS).collect()
+}

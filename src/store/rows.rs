@@ -1,0 +1,238 @@
+//! What capture writes (runs, names, rows, camera states) and what viewers read of it.
+//!
+//! Never moves a row from one state to another: that is `queue`, `recover` and `retain`.
+
+use std::path::PathBuf;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, named_params, params};
+
+use super::sql::{COLUMNS, HAS_FILE, SqlContext, segment, signed, unsigned};
+use super::{RunEnd, Store, files};
+use crate::error::{Error, Kind, Result};
+use crate::segment::{CameraName, FileName, NewSegment, RunId, Segment, SegmentId, State, Timestamp};
+use crate::status::CameraState;
+
+impl Store {
+    /// Notes the start of a run; its number is what segments and manifests refer to.
+    pub fn begin_run(&self, camera: &CameraName, now: Timestamp) -> Result<RunId> {
+        self.write("begin run", |tx| begin_run(tx, camera, now))
+    }
+
+    /// Notes the end of a run. The first end stands: a second call changes nothing.
+    pub fn end_run(&self, run: RunId, now: Timestamp, reason: &str) -> Result<()> {
+        self.write("end run", |tx| end_run(tx, run, now, reason))
+    }
+
+    /// How a run ended; `None` if there is no such run.
+    pub fn run_end(&self, run: RunId) -> Result<Option<RunEnd>> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT ended_at, reason FROM runs WHERE id = ?1")
+                .and_then(|mut statement| {
+                    statement
+                        .query_row([run.0], |row| {
+                            let ended_at: Option<i64> = row.get(0)?;
+                            let ended_at = ended_at.map(Timestamp::from_millis);
+                            Ok(RunEnd { run, ended_at, reason: row.get(1)? })
+                        })
+                        .optional()
+                })
+                .sql(|| "read run")
+        })
+    }
+
+    /// Folder of one camera's files; created if missing.
+    pub fn camera_dir(&self, camera: &CameraName) -> Result<PathBuf> {
+        let folder = self.inner.segments_dir.join(camera.as_str());
+        files::create_synced(&folder)?;
+        Ok(folder)
+    }
+
+    /// The first name at or after `wanted` that neither a row (of any state) nor a file has.
+    pub fn free_name(&self, camera: &CameraName, wanted: FileName) -> Result<FileName> {
+        let folder = self.inner.segments_dir.join(camera.as_str());
+        self.read(|connection| {
+            let what = || "look for a free name";
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT file_epoch FROM segments WHERE camera = ?1 AND file_epoch >= ?2 \
+                     ORDER BY file_epoch",
+                )
+                .sql(what)?;
+            let mut taken = statement.query(params![camera.as_str(), wanted.epoch_seconds()]).sql(what)?;
+            let mut next_taken = || -> Result<Option<i64>> {
+                taken.next().sql(what)?.map(|row| row.get(0)).transpose().sql(what)
+            };
+            let mut row = next_taken()?;
+            let mut name = wanted;
+            loop {
+                if row == Some(name.epoch_seconds()) {
+                    row = next_taken()?;
+                } else if !files::exists(&folder.join(name.to_string()))? {
+                    return Ok(name);
+                }
+                name = name.next();
+            }
+        })
+    }
+
+    /// Adds the row `created`. The file must be on disk, synced, folder synced. Gives key, sequence and
+    /// discontinuity.
+    pub fn insert(&self, new: &NewSegment) -> Result<Segment> {
+        self.write("add segment", |tx| self.insert_in(tx, new))
+    }
+
+    pub(super) fn insert_in(&self, tx: &Transaction<'_>, new: &NewSegment) -> Result<Segment> {
+        let what = || format!("add segment {} of {}", new.file, new.camera);
+        let (sequence, discontinuity) = next_place(tx, new)?;
+        let key = self.inner.prefix.key(&new.camera, new.file);
+        let duration_us = i64::try_from(new.duration.as_micros()).unwrap_or(i64::MAX);
+        tx.prepare_cached(
+            "INSERT INTO segments (camera, run, sequence, discontinuity, start_ms, duration_us, bytes, md5, \
+             sha256, file_epoch, key, state, created_at) VALUES (:camera, :run, :sequence, :discontinuity, \
+             :start_ms, :duration_us, :bytes, :md5, :sha256, :file_epoch, :key, 'created', :created_at)",
+        )
+        .and_then(|mut statement| {
+            statement.insert(named_params! {
+                ":camera": new.camera.as_str(),
+                ":run": new.run.0,
+                ":sequence": signed(sequence),
+                ":discontinuity": signed(discontinuity),
+                ":start_ms": new.start.as_millis(),
+                ":duration_us": duration_us,
+                ":bytes": signed(new.bytes),
+                ":md5": new.md5,
+                ":sha256": new.sha256,
+                ":file_epoch": new.file.epoch_seconds(),
+                ":key": key,
+                ":created_at": Timestamp::now().as_millis(),
+            })
+        })
+        .map(|id| Segment {
+            id: SegmentId(id),
+            camera: new.camera.clone(),
+            run: new.run,
+            sequence,
+            discontinuity,
+            start: new.start,
+            duration: new.duration,
+            bytes: new.bytes,
+            md5: new.md5,
+            sha256: new.sha256,
+            file: new.file,
+            key,
+            state: State::Created,
+            attempts: 0,
+            doubtful: false,
+            last_error: None,
+        })
+        .sql(what)
+    }
+
+    /// Written on changes only, so that other processes see it.
+    pub fn set_camera_state(
+        &self,
+        camera: &CameraName,
+        state: CameraState,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write("note camera state", |tx| {
+            tx.prepare_cached(
+                "INSERT INTO cameras (name, state, reason, since) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (name) DO UPDATE SET state = ?2, reason = ?3, since = ?4 \
+                 WHERE state <> ?2 OR reason IS NOT ?3",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![camera.as_str(), state.as_str(), reason, now.as_millis()])
+            })
+            .sql(|| format!("note state of {camera}"))?;
+            Ok(())
+        })
+    }
+
+    /// Where the segment's file is, or was.
+    pub fn path(&self, segment: &Segment) -> PathBuf {
+        self.file_path(&segment.camera, segment.file)
+    }
+
+    pub(super) fn file_path(&self, camera: &CameraName, file: FileName) -> PathBuf {
+        self.inner.segments_dir.join(camera.as_str()).join(file.to_string())
+    }
+
+    /// The newest `limit` rows that have a file, in sequence order.
+    pub fn newest(&self, camera: &CameraName, limit: usize) -> Result<Vec<Segment>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM segments INDEXED BY segments_files WHERE camera = ?1 AND {HAS_FILE} \
+             ORDER BY sequence DESC LIMIT ?2"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut newest = self.read(|connection| {
+            segments(connection, &sql, params![camera.as_str(), limit], "list newest segments")
+        })?;
+        newest.reverse();
+        Ok(newest)
+    }
+
+    /// The row of one name, whatever its state.
+    pub fn find(&self, camera: &CameraName, file: FileName) -> Result<Option<Segment>> {
+        let sql = format!("SELECT {COLUMNS} FROM segments WHERE camera = ?1 AND file_epoch = ?2");
+        let found = self.read(|connection| {
+            segments(connection, &sql, params![camera.as_str(), file.epoch_seconds()], "find segment")
+        })?;
+        Ok(found.into_iter().next())
+    }
+}
+
+/// Runs a query for [`COLUMNS`].
+pub(super) fn segments(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    what: &str,
+) -> Result<Vec<Segment>> {
+    let mut statement = connection.prepare_cached(sql).sql(|| what)?;
+    let rows = statement.query_map(params, segment).sql(|| what)?;
+    rows.collect::<rusqlite::Result<_>>().sql(|| what)
+}
+
+pub(super) fn begin_run(tx: &Transaction<'_>, camera: &CameraName, now: Timestamp) -> Result<RunId> {
+    tx.prepare_cached("INSERT INTO runs (camera, started_at) VALUES (?1, ?2)")
+        .and_then(|mut statement| statement.insert(params![camera.as_str(), now.as_millis()]))
+        .map(RunId)
+        .sql(|| format!("begin run of {camera}"))
+}
+
+pub(super) fn end_run(tx: &Transaction<'_>, run: RunId, at: Timestamp, reason: &str) -> Result<()> {
+    let known = tx
+        .prepare_cached(
+            "UPDATE runs SET ended_at = coalesce(ended_at, ?2), reason = coalesce(reason, ?3) WHERE id = ?1",
+        )
+        .and_then(|mut statement| statement.execute(params![run.0, at.as_millis(), reason]))
+        .sql(|| format!("end run {}", run.0))?;
+    if known == 0 {
+        return Err(Error::new(Kind::Internal, format!("end run {}: there is no such run", run.0)));
+    }
+    Ok(())
+}
+
+/// Both numbers go on from the camera's last row, whatever became of it.
+fn next_place(tx: &Transaction<'_>, new: &NewSegment) -> Result<(u64, u64)> {
+    let last = tx
+        .prepare_cached(
+            "SELECT sequence, discontinuity, run FROM segments WHERE camera = ?1 \
+             ORDER BY sequence DESC LIMIT 1",
+        )
+        .and_then(|mut statement| {
+            statement
+                .query_row([new.camera.as_str()], |row| {
+                    Ok((unsigned(row, 0)?, unsigned(row, 1)?, RunId(row.get(2)?)))
+                })
+                .optional()
+        })
+        .sql(|| format!("find last segment of {}", new.camera))?;
+    Ok(match last {
+        None => (0, 0),
+        Some((sequence, discontinuity, run)) => (sequence + 1, discontinuity + u64::from(run != new.run)),
+    })
+}

@@ -1,0 +1,152 @@
+//! `check store`: tries to catch rows and files in a lie, like fsck. Reads everything, changes nothing.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+
+use super::rows::segments;
+use super::sql::{COLUMNS, HAS_FILE, SqlContext, camera, segment};
+use super::{Role, Store, files, lock};
+use crate::error::Result;
+use crate::segment::{CameraName, Segment, State};
+
+impl Store {
+    /// Every broken invariant as a line; empty when all hold. Hashes every file.
+    ///
+    /// May run beside the other processes: what moved while it looked is looked at again, and the newest file of
+    /// each camera may be without a row while somebody captures.
+    pub fn verify(&self) -> Result<Vec<String>> {
+        self.require_marker()?;
+        let capturing = lock::is_held(&self.inner.database, Role::Capture)?;
+        let mut broken = Vec::new();
+        self.read(|connection| {
+            verify_database(connection, &mut broken)?;
+            verify_numbers(connection, &mut broken)
+        })?;
+        let mut cameras = files::cameras(&self.inner.segments_dir)?;
+        cameras.extend(self.read(cameras_of_rows)?);
+        cameras.sort();
+        cameras.dedup();
+        for camera in cameras {
+            self.verify_files(&camera, capturing, &mut broken)?;
+        }
+        Ok(broken)
+    }
+
+    fn verify_files(&self, camera: &CameraName, capturing: bool, broken: &mut Vec<String>) -> Result<()> {
+        let on_disk = files::segment_files(&self.inner.segments_dir, camera)?;
+        let newest = on_disk.last().map(|(file, _)| *file);
+        for (file, _) in &on_disk {
+            let state = self.find(camera, *file)?.map(|row| row.state);
+            let open = capturing && Some(*file) == newest;
+            match state {
+                None if !open => {
+                    broken.push(format!("{file} of {camera} has no row; the next start adopts it"));
+                }
+                Some(state @ (State::Cleaned | State::Dropped))
+                    if files::exists(&self.file_path(camera, *file))? =>
+                {
+                    broken.push(format!(
+                        "{file} of {camera} is {} but still on disk; the next start removes it",
+                        state.as_str()
+                    ));
+                }
+                _ => {}
+            }
+        }
+        let sql = format!(
+            "SELECT {COLUMNS} FROM segments INDEXED BY segments_files WHERE camera = ?1 AND {HAS_FILE} \
+             ORDER BY sequence"
+        );
+        let rows = self.read(|connection| segments(connection, &sql, [camera.as_str()], "list files"))?;
+        for row in rows {
+            if let Some(lie) = self.verify_file(&row)
+                && self.find(camera, row.file)?.is_some_and(|now| now.state.has_file())
+            {
+                broken.push(lie);
+            }
+        }
+        Ok(())
+    }
+
+    fn verify_file(&self, row: &Segment) -> Option<String> {
+        let name = format!("{} of {} ({})", row.file, row.camera, row.state.as_str());
+        match files::hash(&self.path(row)) {
+            Err(error) => Some(format!("{name} cannot be read: {error}")),
+            Ok(found) if found.bytes != row.bytes => {
+                Some(format!("{name} has {} bytes, its row says {}", found.bytes, row.bytes))
+            }
+            Ok(found) if found.md5 != row.md5 || found.sha256 != row.sha256 => {
+                Some(format!("{name} no longer matches its hash: its bytes changed on disk"))
+            }
+            Ok(_) => None,
+        }
+    }
+}
+
+fn verify_database(connection: &Connection, broken: &mut Vec<String>) -> Result<()> {
+    let what = || "check the database";
+    let mut statement = connection.prepare("PRAGMA integrity_check(20)").sql(what)?;
+    let lines = statement.query_map([], |row| row.get::<_, String>(0)).sql(what)?;
+    for line in lines {
+        let line = line.sql(what)?;
+        if line != "ok" {
+            broken.push(format!("database: {}", line.replace('\n', " ")));
+        }
+    }
+    let counts = [
+        (
+            "segments and bytes by state",
+            "SELECT count(*) FROM (SELECT camera, state, count(*), sum(bytes) FROM segments GROUP BY 1, 2 \
+             EXCEPT SELECT camera, state, segments, bytes FROM totals)",
+        ),
+        (
+            "pending segments by hour",
+            "SELECT count(*) FROM (SELECT camera, file_epoch / 3600 * 3600000, \
+             sum(state IN ('created', 'uploading', 'retry')) FROM segments GROUP BY 1, 2 \
+             EXCEPT SELECT camera, hour, pending FROM manifests)",
+        ),
+        ("segments of unknown runs", "SELECT count(*) FROM pragma_foreign_key_check"),
+    ];
+    for (name, sql) in counts {
+        let wrong: i64 = connection.query_row(sql, [], |row| row.get(0)).sql(what)?;
+        if wrong > 0 {
+            broken.push(format!("database: {name}: {wrong} entries are wrong"));
+        }
+    }
+    Ok(())
+}
+
+/// Sequences rise by the index; here: breaks fall on changes of the run, and names agree with each other.
+fn verify_numbers(connection: &Connection, broken: &mut Vec<String>) -> Result<()> {
+    let what = || "read all rows";
+    let sql = format!("SELECT {COLUMNS} FROM segments ORDER BY camera, sequence");
+    let mut statement = connection.prepare(&sql).sql(what)?;
+    let rows = statement.query_map([], segment).sql(what)?;
+    let mut last: BTreeMap<CameraName, Segment> = BTreeMap::new();
+    for row in rows {
+        let row = row.sql(what)?;
+        let name = format!("{} of {} (sequence {})", row.file, row.camera, row.sequence);
+        if !row.key.ends_with(&format!("/{}", row.file)) || !row.key.contains(row.camera.as_str()) {
+            broken.push(format!("{name} has the key {}, which is another segment's", row.key));
+        }
+        if let Some(last) = last.get(&row.camera) {
+            let step = row.discontinuity.checked_sub(last.discontinuity);
+            if step != Some(u64::from(row.run != last.run)) {
+                broken.push(format!(
+                    "{name} has discontinuity {} after {}, in run {} after {}",
+                    row.discontinuity, last.discontinuity, row.run.0, last.run.0
+                ));
+            }
+        }
+        last.insert(row.camera.clone(), row);
+    }
+    Ok(())
+}
+
+fn cameras_of_rows(connection: &Connection) -> Result<Vec<CameraName>> {
+    let what = || "list cameras";
+    let mut statement = connection.prepare("SELECT DISTINCT camera FROM totals").sql(what)?;
+    let rows = statement.query_map([], |row| camera(row, 0)).sql(what)?;
+    rows.collect::<rusqlite::Result<_>>().sql(what)
+}
