@@ -48,8 +48,9 @@ impl Workspace {
 
     /// The program with `--config config.toml` and `args`, in this folder, with no other environment than ours.
     pub fn command(&self, args: &[&str]) -> Command {
-        let program =
-            option_env!("CARGO_BIN_EXE_cctv-s3-pipeline").expect("only tests and benches run the program");
+        let Some(program) = option_env!("CARGO_BIN_EXE_cctv-s3-pipeline") else {
+            panic!("cargo builds the program for tests and benches, not for examples")
+        };
         let mut command = Command::new(program);
         command.arg("--config").arg("config.toml").args(args).current_dir(self.path()).env_clear();
         for name in ["PATH", "LANG", "GST_DEBUG", "GST_PLUGIN_PATH", "GST_REGISTRY", "RUST_BACKTRACE"] {
