@@ -146,3 +146,6 @@ fn move_row(tx: &Transaction<'_>, id: SegmentId, to: State) -> Result<Option<(Ca
         .transpose()
         .sql(|| "give file up")
 }
+
+#[cfg(test)]
+mod tests;
