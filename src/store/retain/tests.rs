@@ -104,3 +104,30 @@ fn a_file_that_is_gone_already_does_not_stop_the_others() {
 fn the_disk_has_free_bytes() {
     assert!(bench().store.free_bytes().unwrap() > 0);
 }
+
+#[test]
+fn no_file_goes_while_its_row_cannot_be_written() {
+    let bench = tight(0);
+    let run = bench.run("a");
+    let (uploaded, waiting) = (bench.uploaded("a", run, HOUR), bench.segment("a", run, HOUR + 10));
+    bench.sql(
+        "CREATE TRIGGER broken BEFORE UPDATE OF state ON segments BEGIN SELECT RAISE(ABORT, 'broken'); END",
+    );
+    assert!(bench.store.retain(at(HOUR + 9000)).is_err());
+    for segment in [&uploaded, &waiting] {
+        assert!(bench.store.path(segment).exists());
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_removed_leaves_its_row_given_up_for_the_next_start() {
+    let bench = bench();
+    let run = bench.run("a");
+    let segment = bench.uploaded("a", run, HOUR);
+    // a folder in its place: unlink refuses it, for root, too
+    let path = bench.store.path(&segment);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert_eq!(bench.store.retain(at(HOUR + 9000)).unwrap().cleaned, 1);
+    assert_eq!(bench.state(&segment), State::Cleaned);
+}
