@@ -154,8 +154,13 @@ impl Running {
     ) -> Result<Running> {
         let board = Board::new();
         let wake = Arc::new(Notify::new());
-        let mut running =
-            Running { board: board.clone(), cameras: Vec::new(), retention: None, uploader: None, server: None };
+        let mut running = Running {
+            board: board.clone(),
+            cameras: Vec::new(),
+            retention: None,
+            uploader: None,
+            server: None,
+        };
         if parts.serve && config.server.enabled {
             let cameras = served(config);
             let server =
@@ -177,9 +182,8 @@ impl Running {
         }
         if parts.capture {
             let (store, board) = (store.clone(), board.clone());
-            running.retention = Some(Part::spawn(runtime, "retention", |shutdown| {
-                retention::run(store, board, shutdown)
-            }));
+            running.retention =
+                Some(Part::spawn(runtime, "retention", |shutdown| retention::run(store, board, shutdown)));
         }
         let camera_parts = CameraParts { store: store.clone(), board, wake, codecs: Arc::new(Codecs::new()) };
         for (camera, template) in templates {
@@ -261,5 +265,10 @@ fn served(config: &Config) -> Vec<ServedCamera> {
 }
 
 fn longest_segment(config: &Config) -> Duration {
-    config.cameras.iter().map(|camera| camera.capture.segment_duration).max().unwrap_or(Duration::from_secs(10))
+    config
+        .cameras
+        .iter()
+        .map(|camera| camera.capture.segment_duration)
+        .max()
+        .unwrap_or(Duration::from_secs(10))
 }

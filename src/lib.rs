@@ -1,12 +1,59 @@
-//! cctv-s3-pipeline
+//! Records IP cameras into short segments, uploads each one verified to S3, and shows them live.
+//!
+//! ```text
+//! camera ─RTSP─▶ rtspsrc ▶ depay ▶ parse ▶ [decode ▶ rate ▶ scale ▶ encode] ▶ hlssink2       GStreamer threads
+//!                                                                               │
+//!   get-fragment-stream ▶ writer: own name, buffered writes, hashes as bytes pass, fsync at close
+//!   bus fragment-closed ▶ camera thread ▶ store: INSERT row `created`
+//!                                           │
+//!               ┌───────────── SQLite (rows)┴──────────────────┐
+//!               ▼                          ▼                   ▼
+//!         upload ▶ S3, verified      http ▶ playlists,    retention ▶ unlink
+//!         row `uploaded` ▶ manifest   segments, health     row `cleaned`
+//! ```
+//!
+//! **The row is the queue**: uploader, playlists, manifests and retention read rows and never call each other;
+//! channels only say "look now". Folders on one level do not import each other; [`app`] wires them:
+//! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`]} → [`store`] → {[`segment`],
+//! [`status`], [`error`]}.
+//!
+//! # Words
+//! One word for one thing: *camera* · *run* (one life of one camera's pipeline, numbered in the database) ·
+//! *segment* (one closed .ts file) · *row* · *upload* · *manifest* (the per-hour playlist in S3) · *live* (what a
+//! viewer sees now) · *backlog* (segments not yet uploaded) · *gap* (time with no footage, with its reason).
+//!
+//! # Invariants
+//! 1. A row in `created`, `uploading`, `retry` or `uploaded` has a complete file of that size and hash on disk.
+//!    Order at close: write → fsync file → fsync folder → INSERT ([`camera`], `writer.rs`).
+//! 2. Every .ts on disk has a row, but for the open one of each running camera; recovery at start adopts the rest
+//!    ([`store::Store::recover_files`]).
+//! 3. A file is unlinked only when its row allows it: `cleaned` or `dropped` is written first
+//!    ([`store::Store::retain`]).
+//! 4. A name is never used twice, an object never overwritten by other bytes: rows are never deleted, files are
+//!    created with `O_EXCL`, and a PUT that could overwrite is preceded by HEAD ([`upload`]).
+//! 5. A row is `uploaded` only after S3 confirmed these bytes.
+//! 6. Media sequence and discontinuity sequence are columns: they only rise, also across restarts.
+//! 7. Time on disk, in keys and rows is UTC. Durations come from media time, waiting from monotonic clocks.
+//! 8. No secret reaches a log line, an error, an answer or a process list.
+//!
+//! # Reading order
+//! this page → [`app`] → `camera/supervisor.rs` → `store/mod.rs` → `upload/mod.rs` → `http/route.rs`.
+//!
+//! `gst::` stays in [`camera`] (and the joining of its log in [`logging`], its start in [`app`] and
+//! [`commands`]), SQL in [`store`], rust-s3 in `upload/s3`.
 
+pub mod app;
 pub mod camera;
+pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod error;
 pub mod http;
 pub mod logging;
+pub mod retention;
 pub mod segment;
 pub mod shutdown;
+pub mod signals;
 pub mod status;
 pub mod store;
 pub mod upload;

@@ -31,6 +31,7 @@ mod supervisor;
 mod teardown;
 pub mod template;
 mod timeline;
+pub mod tryout;
 mod writer;
 
 pub use codec::Codecs;

@@ -220,7 +220,7 @@ fn splay(camera: &CameraConfig) -> f64 {
 }
 
 /// GStreamer only says "Generic error"; a connection attempt of our own says refused, no route or unknown host.
-fn why_unreachable(url: &str) -> Option<String> {
+pub fn why_unreachable(url: &str) -> Option<String> {
     let url = url::Url::parse(url).ok()?;
     let host = url.host_str()?.trim_matches(['[', ']']);
     let port = url.port().unwrap_or(554);

@@ -1,4 +1,13 @@
 //! The uploader: rows → S3, verified.
+//!
+//! ```text
+//! store rows ─▶ worker ─▶ attempt (HEAD?, PUT, proof) ─▶ s3 (rust-s3 signs, one HTTP client sends)
+//!                 │  ▲         └▶ answer: what does this answer mean?
+//!                 │  └ link: one backoff for all          (pure)
+//!                 └▶ manifests ─▶ manifest: the hour's playlist text
+//! ```
+//! Started by the composition root with a [`Store`] and stopped by a [`Shutdown`]; it never deletes a local file.
+//! The promise: a row is `uploaded` only after S3 confirmed these bytes, and no object is written twice.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +19,19 @@ use crate::error::Result;
 use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::store::Store;
+
+mod answer;
+mod attempt;
+mod check;
+mod finish;
+mod link;
+mod manifest;
+mod manifests;
+mod probe;
+mod s3;
+mod worker;
+
+pub use check::{Line, check_s3};
 
 /// What the uploader is given.
 pub struct Uploader {
@@ -23,8 +45,30 @@ pub struct Uploader {
 }
 
 impl Uploader {
-    /// Uploads until `shutdown`, then finishes what it can within `drain`. Returns when nothing of it runs any more.
+    /// Uploads until `shutdown`, then finishes what it can within `drain`. Returns when nothing of it runs any
+    /// more. Fails only on a configuration that can never work; trouble with S3 is waited out and shown on the
+    /// board.
     pub async fn run(self, shutdown: Shutdown, drain: Duration) -> Result<()> {
-        todo!()
+        let source = s3::Source::Chain { profile: self.config.profile.clone() };
+        self.run_as(source, shutdown, drain).await
+    }
+
+    async fn run_as(self, source: s3::Source, shutdown: Shutdown, drain: Duration) -> Result<()> {
+        let client = s3::S3::new(&self.config, source)?;
+        let worker = worker::Worker::new(
+            client,
+            self.config,
+            self.store,
+            self.board,
+            self.wake,
+            self.segment_duration,
+        );
+        worker.run(shutdown, drain).await;
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

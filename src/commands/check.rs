@@ -1,0 +1,107 @@
+//! `check`: tries each thing for real and says what works, what does not and what to do.
+
+use std::path::Path;
+
+use super::{load, open_existing, runtime, say};
+use crate::camera::{self, Codecs, prove};
+use crate::cli::CheckWhat;
+use crate::config::Config;
+use crate::error::{Context, Kind, Result};
+use crate::store::Store;
+use crate::upload;
+
+/// Lines so far and whether any of them failed.
+#[derive(Default)]
+struct Findings {
+    failed: bool,
+}
+
+impl Findings {
+    fn note(&mut self, what: &str, finding: Result<String>) -> Result<()> {
+        match finding {
+            Ok(fine) => say(&format!("ok    {what}: {fine}")),
+            Err(error) => {
+                self.failed = true;
+                say(&format!("FAIL  {what}: {error}"))
+            }
+        }
+    }
+}
+
+/// Exit code 1 if anything failed; a configuration that cannot be read is an error of its own (78).
+pub fn check(path: &Path, what: Option<CheckWhat>) -> Result<u8> {
+    let config = load(path)?;
+    let mut findings = Findings::default();
+    let wanted = |one: CheckWhat| what.is_none_or(|what| what == one);
+    if wanted(CheckWhat::Config) {
+        let cameras = config.cameras.len();
+        let plural = if cameras == 1 { "" } else { "s" };
+        findings.note("config", Ok(format!("{} with {cameras} camera{plural}", path.display())))?;
+    }
+    if wanted(CheckWhat::Pipeline) || wanted(CheckWhat::Camera) {
+        gst::init().context(Kind::Pipeline, || "start GStreamer; install gstreamer1.0-plugins-base")?;
+    }
+    if wanted(CheckWhat::Pipeline) {
+        pipelines(&config, &mut findings)?;
+    }
+    if wanted(CheckWhat::Camera) {
+        cameras(&config, &mut findings)?;
+    }
+    if wanted(CheckWhat::S3) {
+        s3(&config, &mut findings)?;
+    }
+    if what.is_none() {
+        folders(&config, &mut findings)?;
+    } else if wanted(CheckWhat::Store) {
+        store(&config, &mut findings)?;
+    }
+    Ok(u8::from(findings.failed))
+}
+
+fn pipelines(config: &Config, findings: &mut Findings) -> Result<()> {
+    let codecs = Codecs::new();
+    for camera in &config.cameras {
+        findings.note(&format!("pipeline of {}", camera.name), prove::prove(camera, &codecs))?;
+    }
+    Ok(())
+}
+
+fn cameras(config: &Config, findings: &mut Findings) -> Result<()> {
+    for camera in &config.cameras {
+        findings.note(&format!("camera {}", camera.name), camera::tryout::watch(camera))?;
+    }
+    Ok(())
+}
+
+fn s3(config: &Config, findings: &mut Findings) -> Result<()> {
+    // attohttpc inside the credentials' crate asks rustls for a process-wide provider
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    for (what, finding) in runtime()?.block_on(upload::check_s3(&config.s3)) {
+        findings.note(&format!("s3 {what}"), finding)?;
+    }
+    Ok(())
+}
+
+fn folders(config: &Config, findings: &mut Findings) -> Result<()> {
+    let opened = Store::open(&config.storage, &config.s3.prefix).and_then(|store| store.free_bytes());
+    let finding = opened.map(|free| {
+        let (folder, database) = (config.storage.segments_dir.display(), config.storage.database.display());
+        format!("{folder} and {database} are writable, {} MB free", free >> 20)
+    });
+    findings.note("store", finding)
+}
+
+fn store(config: &Config, findings: &mut Findings) -> Result<()> {
+    let broken = match open_existing(config).and_then(|store| store.verify()) {
+        Ok(broken) => broken,
+        Err(error) => return findings.note("store", Err(error)),
+    };
+    if broken.is_empty() {
+        return findings
+            .note("store", Ok("every row has its file, every file its row, all hashes agree".into()));
+    }
+    for line in broken {
+        findings.note("store", Err(crate::error::Error::new(Kind::Data, line)))?;
+    }
+    Ok(())
+}

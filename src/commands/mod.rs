@@ -1,0 +1,161 @@
+//! The commands: read the configuration, do one thing, give the exit code. Called by `main` only.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::app::{self, Parts};
+use crate::cli::{Cli, Command};
+use crate::config::{self, Config, LoggingConfig};
+use crate::error::{Context, Error, Kind, Result};
+use crate::logging;
+use crate::segment::{CameraName, Timestamp};
+use crate::shutdown::Shutdown;
+use crate::store::Store;
+
+mod check;
+mod status;
+
+/// Carries out the command. `Ok` holds the exit code of a command that ran but found something wrong.
+pub fn execute(cli: &Cli) -> Result<u8> {
+    let path = cli.config_path();
+    match &cli.command {
+        Command::Run => run(&path, Parts::ALL),
+        Command::Capture => run(&path, Parts::CAPTURE),
+        Command::Upload => run(&path, Parts::UPLOAD),
+        Command::Serve => run(&path, Parts::SERVE),
+        Command::Check { what } => {
+            quiet_log()?;
+            check::check(&path, *what)
+        }
+        Command::Status { json } => {
+            quiet_log()?;
+            status::status(&load(&path)?, *json)
+        }
+        Command::Retry { camera } => {
+            quiet_log()?;
+            retry(&load(&path)?, camera.as_deref())
+        }
+        Command::Clean => {
+            quiet_log()?;
+            clean(&load(&path)?)
+        }
+    }
+}
+
+fn run(path: &Path, parts: Parts) -> Result<u8> {
+    let config = load(path)?;
+    if parts == Parts::SERVE && !config.server.enabled {
+        return Err(Error::new(
+            Kind::Config,
+            "server.enabled: found false, but the command is serve; set it to true, or do not start serve",
+        ));
+    }
+    logging::init(&logging_of(&config.logging, parts))?;
+    log::info!("cctv-s3-pipeline {} starts with {}", env!("CARGO_PKG_VERSION"), path.display());
+    app::run(config, parts, Shutdown::new())?;
+    Ok(0)
+}
+
+/// Two processes must not rotate one file: a part that runs alone logs into a file of its own.
+fn logging_of(config: &LoggingConfig, parts: Parts) -> LoggingConfig {
+    let part = match parts {
+        Parts::CAPTURE => "-capture",
+        Parts::UPLOAD => "-upload",
+        Parts::SERVE => "-serve",
+        _ => return config.clone(),
+    };
+    let renamed = config.file.as_deref().map(|file| with_suffix(file, part));
+    LoggingConfig { file: renamed, ..config.clone() }
+}
+
+/// `data/logs/pipeline.log` → `data/logs/pipeline-upload.log`.
+fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = file.extension().map(|extension| format!(".{}", extension.to_string_lossy()));
+    file.with_file_name(format!("{stem}{suffix}{}", extension.unwrap_or_default()))
+}
+
+fn load(path: &Path) -> Result<Config> {
+    config::dotenv(path)?;
+    Config::load(path, &|name| std::env::var(name).ok())
+}
+
+/// Commands that answer on standard output say only warnings beside it.
+fn quiet_log() -> Result<()> {
+    logging::init(&LoggingConfig { level: "warn".into(), file: None, ..LoggingConfig::default() })
+}
+
+fn retry(config: &Config, camera: Option<&str>) -> Result<u8> {
+    let camera = camera.map(|name| named_camera(config, name)).transpose()?;
+    let store = open_existing(config)?;
+    let queued = store.retry_failed(camera.as_ref())?;
+    say(&format!("{queued} failed segment{} queued again", if queued == 1 { "" } else { "s" }))?;
+    Ok(0)
+}
+
+fn named_camera(config: &Config, name: &str) -> Result<CameraName> {
+    let known = config.cameras.iter().find(|camera| camera.name.as_str() == name);
+    known.map(|camera| camera.name.clone()).ok_or_else(|| {
+        let names: Vec<&str> = config.cameras.iter().map(|camera| camera.name.as_str()).collect();
+        Error::new(Kind::Config, format!("--camera: found {name:?}, the file has {}", names.join(", ")))
+    })
+}
+
+fn clean(config: &Config) -> Result<u8> {
+    let store = open_existing(config)?;
+    let retained = store.retain(Timestamp::now())?;
+    say(&format!(
+        "{} uploaded segments deleted after their time, {} before it for want of space, {} given up un-uploaded",
+        retained.cleaned,
+        retained.cleaned_early,
+        retained.dropped.len()
+    ))?;
+    if retained.still_short {
+        say("the disk is still too full: free space on it, or lower storage.min_free_mb")?;
+        return Ok(1);
+    }
+    Ok(0)
+}
+
+/// For commands that look at what a recorder left: without a database there is nothing to look at, and a mistyped
+/// path must not create one.
+fn open_existing(config: &Config) -> Result<Store> {
+    let database = &config.storage.database;
+    if !database.exists() {
+        return Err(Error::new(
+            Kind::Data,
+            format!(
+                "open database {}: it does not exist; start `cctv-s3-pipeline run` first, in the same folder",
+                database.display()
+            ),
+        ));
+    }
+    Store::open(&config.storage, &config.s3.prefix)
+}
+
+/// One line to standard output. A reader that went away (`| head`) is an error, not a panic.
+fn say(line: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{line}").context(Kind::Internal, || "write to standard output")
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context(Kind::Internal, || "start the async runtime")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_runs_alone_logs_into_its_own_file() {
+        let log = |parts| {
+            let config = LoggingConfig { file: Some("logs/pipeline.log".into()), ..LoggingConfig::default() };
+            logging_of(&config, parts).file.unwrap()
+        };
+        assert_eq!(log(Parts::ALL), Path::new("logs/pipeline.log"));
+        assert_eq!(log(Parts::UPLOAD), Path::new("logs/pipeline-upload.log"));
+    }
+}

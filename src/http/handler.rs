@@ -1,0 +1,172 @@
+//! One request → one answer: asks the route, then the store and the board.
+//!
+//! Called by the server for every request of every connection. Reads only; takes at most [`READERS`] turns at
+//! the database at once, so that viewers cannot crowd out the recorder that writes to it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
+use tokio::sync::Semaphore;
+
+use super::answer::{self, Answer};
+use super::report::{Facts, Report, Verdict};
+use super::route::{Refusal, Route, is_media, route};
+use super::{ServedCamera, file, page, playlist};
+use crate::error::{Error, Kind, Result};
+use crate::segment::{CameraName, FileName, Segment, Timestamp};
+use crate::status::{Board, StorageTrouble};
+use crate::store::Store;
+
+/// Requests that read rows at once.
+const READERS: usize = 4;
+/// A day of ten-second segments. A recorder that was cut off for a week lists only the newest.
+const RECENT_SEGMENTS: usize = 8640;
+/// The same trouble is written into the log this often, however many viewers meet it.
+const REPEAT: Duration = Duration::from_secs(60);
+
+pub struct Handler {
+    cameras: Vec<ServedCamera>,
+    live_segments: usize,
+    store: Store,
+    board: Board,
+    readers: Semaphore,
+    last_warning: Mutex<Option<Instant>>,
+}
+
+impl Handler {
+    pub fn new(cameras: Vec<ServedCamera>, live_segments: usize, store: Store, board: Board) -> Handler {
+        let readers = Semaphore::new(READERS);
+        Handler { cameras, live_segments, store, board, readers, last_warning: Mutex::default() }
+    }
+
+    /// Never fails: what goes wrong is an answer too.
+    pub async fn answer(&self, request: &Request<Incoming>) -> Answer {
+        let begun = Instant::now();
+        let path = request.uri().path();
+        let names = self.cameras.iter().map(|camera| &camera.name);
+        let result = match route(request.method(), path, names) {
+            Ok(route) => self.follow(route, request).await,
+            Err(refusal) => Err(refusal),
+        };
+        let mut answer = result.unwrap_or_else(|refusal| answer::refusal(&refusal));
+        if is_media(path) {
+            answer::open_to_other_sites(&mut answer);
+        }
+        answer::secure(&mut answer);
+        let (method, status) = (request.method(), answer.status().as_u16());
+        log::debug!("[http] {method} {path} {status} after {} ms", begun.elapsed().as_millis());
+        answer
+    }
+
+    async fn follow(&self, route: Route, request: &Request<Incoming>) -> Result<Answer, Refusal> {
+        match route {
+            Route::Preflight => Ok(answer::preflight(is_media(request.uri().path()))),
+            Route::Style => Ok(answer::text(StatusCode::OK, "text/css; charset=utf-8", page::STYLE)),
+            Route::Page => {
+                let html = page::render(&self.report().await);
+                Ok(answer::text(StatusCode::OK, "text/html; charset=utf-8", html))
+            }
+            Route::Health => {
+                let report = self.report().await;
+                let status = match report.status {
+                    Verdict::Down => StatusCode::SERVICE_UNAVAILABLE,
+                    Verdict::Ok | Verdict::Degraded => StatusCode::OK,
+                };
+                Ok(answer::json(status, &report))
+            }
+            Route::Live(camera) => self.playlist(camera, self.live_segments).await,
+            Route::Recent(camera) => self.playlist(camera, RECENT_SEGMENTS).await,
+            Route::Segment(camera, file) => self.segment(camera, file, request).await,
+        }
+    }
+
+    async fn playlist(&self, camera: CameraName, limit: usize) -> Result<Answer, Refusal> {
+        let target = self.cameras.iter().find(|served| served.name == camera);
+        let target = target.map(|served| served.segment_duration).unwrap_or_default();
+        let name = camera.clone();
+        let text = self
+            .rows(move |store| Ok(playlist::sliding(&store.newest(&name, limit)?, target)))
+            .await
+            .map_err(|error| self.trouble("read the playlist", &error))?;
+        // a playlist without segments is legal, but VLC and ffmpeg end on it; an error they try again
+        let text = text.ok_or_else(|| self.nothing_yet(&camera))?;
+        Ok(answer::text(StatusCode::OK, "application/vnd.apple.mpegurl", text))
+    }
+
+    fn nothing_yet(&self, camera: &CameraName) -> Refusal {
+        let notice = self.board.snapshot().cameras.remove(camera);
+        let hint = match notice.map(|notice| (notice.state, notice.reason)) {
+            Some((state, Some(reason))) => format!("the camera is {}: {reason}", state.as_str()),
+            Some((state, None)) => format!("the camera is {}; try again", state.as_str()),
+            None => "try again when it records; /health says how it is".to_owned(),
+        };
+        Refusal::new(503, format!("camera {camera} has no footage on this machine yet"), hint)
+    }
+
+    async fn segment(
+        &self,
+        camera: CameraName,
+        file: FileName,
+        request: &Request<Incoming>,
+    ) -> Result<Answer, Refusal> {
+        let found: Option<Segment> = self
+            .rows(move |store| store.find(&camera, file))
+            .await
+            .map_err(|error| self.trouble("find the segment", &error))?;
+        let segment = found.ok_or_else(|| {
+            Refusal::new(404, "this camera has no such segment", "the playlists list what there is")
+        })?;
+        let path = self.store.path(&segment);
+        file::answer(request.method(), request.headers(), &segment, path).await
+    }
+
+    /// A database that does not answer is part of the report, not a reason to give none.
+    async fn report(&self) -> Report {
+        let read = self.rows(|store| Ok((store.stats()?, store.free_bytes().ok()))).await;
+        let mut snapshot = self.board.snapshot();
+        let (stats, free_bytes) = read.unwrap_or_else(|error| {
+            self.warn("read the counts", &error);
+            snapshot.storage_reason = Some(StorageTrouble { fatal: true, reason: error.to_string() });
+            (Vec::new(), self.store.free_bytes().ok())
+        });
+        Report::new(&Facts {
+            snapshot: &snapshot,
+            stats: &stats,
+            cameras: &self.cameras,
+            free_bytes,
+            now: Timestamp::now(),
+        })
+    }
+
+    /// Runs a reading method of the store, in turn.
+    async fn rows<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _turn = self
+            .readers
+            .acquire()
+            .await
+            .map_err(|closed| Error::with_source(Kind::Internal, "wait for the database", closed))?;
+        self.store.call(work).await
+    }
+
+    fn trouble(&self, what: &str, error: &Error) -> Refusal {
+        self.warn(what, error);
+        let (status, hint) = match error.kind() {
+            Kind::Disk | Kind::Unreachable => (503, "it may heal; try again"),
+            _ => (500, "the recorder's log says more"),
+        };
+        Refusal::new(status, format!("the recorder cannot {what}: {error}"), hint)
+    }
+
+    fn warn(&self, what: &str, error: &Error) {
+        let mut last = self.last_warning.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| last.elapsed() >= REPEAT) {
+            *last = Some(Instant::now());
+            log::warn!("[http] {what}: {error}");
+        }
+    }
+}

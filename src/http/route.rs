@@ -1,0 +1,214 @@
+//! (method, path) → what is asked for, or why it is refused. Pure.
+//!
+//! Called by the handler for every request. Names that are not exactly ours end here, so that no text of a
+//! viewer ever becomes a path on disk.
+
+use hyper::Method;
+use percent_encoding::percent_decode_str;
+
+use crate::segment::{CameraName, FileName};
+
+/// What an answer can be made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    Page,
+    Style,
+    Health,
+    /// `live.m3u8` of one camera.
+    Live(CameraName),
+    /// The whole local buffer of one camera.
+    Recent(CameraName),
+    Segment(CameraName, FileName),
+    /// A browser asks whether another site's page may ask.
+    Preflight,
+}
+
+/// Why there is no answer, in words for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub status: u16,
+    pub error: String,
+    pub hint: String,
+}
+
+impl Refusal {
+    pub fn new(status: u16, error: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { status, error: error.into(), hint: hint.into() }
+    }
+}
+
+/// The methods that read.
+pub const ALLOWED: &str = "GET, HEAD, OPTIONS";
+
+const PATHS: &str = "there are /, /live.m3u8, /cameras/NAME/live.m3u8, /cameras/NAME/recent.m3u8 and /health";
+
+/// Whether the answer, also a refusal, may be read by pages of other sites.
+pub fn is_media(path: &str) -> bool {
+    path == "/live.m3u8" || path.starts_with("/cameras/")
+}
+
+/// `cameras` in the order of the file; the first one answers `/live.m3u8`.
+pub fn route<'a>(
+    method: &Method,
+    path: &str,
+    cameras: impl Iterator<Item = &'a CameraName> + Clone,
+) -> Result<Route, Refusal> {
+    if method == Method::OPTIONS && path == "*" {
+        return Ok(Route::Preflight);
+    }
+    let found = find(path, cameras)?;
+    match *method {
+        Method::GET | Method::HEAD => Ok(found),
+        Method::OPTIONS => Ok(Route::Preflight),
+        _ => Err(Refusal::new(
+            405,
+            format!("{method} is not possible here"),
+            format!("everything here is read only; the methods are {ALLOWED}"),
+        )),
+    }
+}
+
+fn find<'a>(path: &str, cameras: impl Iterator<Item = &'a CameraName> + Clone) -> Result<Route, Refusal> {
+    let nothing = || Refusal::new(404, "there is nothing at this path", PATHS);
+    let Some(path) = path.strip_prefix('/') else {
+        return Err(Refusal::new(400, "the path does not begin with /", PATHS));
+    };
+    // split first: an encoded slash is part of a name, and no name of ours has one
+    let parts = path.split('/').map(decode).collect::<Result<Vec<_>, _>>()?;
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    match parts[..] {
+        [""] => Ok(Route::Page),
+        ["style.css"] => Ok(Route::Style),
+        ["health"] => Ok(Route::Health),
+        ["live.m3u8"] => {
+            let first = cameras.clone().next();
+            first.map(|name| Route::Live(name.clone())).ok_or_else(|| no_camera("at all", cameras))
+        }
+        ["cameras", name, "live.m3u8"] => known(name, cameras).map(Route::Live),
+        ["cameras", name, "recent.m3u8"] => known(name, cameras).map(Route::Recent),
+        ["cameras", name, "segments", file] => {
+            let camera = known(name, cameras)?;
+            let file = FileName::parse(file).ok_or_else(|| {
+                Refusal::new(404, "no segment has such a name", "segments are named segment_SECONDS.ts")
+            })?;
+            Ok(Route::Segment(camera, file))
+        }
+        _ => Err(nothing()),
+    }
+}
+
+fn decode(part: &str) -> Result<String, Refusal> {
+    let text = percent_decode_str(part).decode_utf8().map_err(|_| {
+        Refusal::new(400, "the path is not UTF-8 once it is decoded", "encode the path as UTF-8")
+    })?;
+    Ok(text.into_owned())
+}
+
+fn known<'a>(
+    name: &str,
+    mut cameras: impl Iterator<Item = &'a CameraName> + Clone,
+) -> Result<CameraName, Refusal> {
+    let all = cameras.clone();
+    cameras.find(|camera| camera.as_str() == name).cloned().ok_or_else(|| no_camera("of this name", all))
+}
+
+fn no_camera<'a>(which: &str, cameras: impl Iterator<Item = &'a CameraName>) -> Refusal {
+    let names: Vec<_> = cameras.map(CameraName::as_str).collect();
+    Refusal::new(404, format!("there is no camera {which}"), format!("the cameras are: {}", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> CameraName {
+        CameraName::new(text).unwrap()
+    }
+
+    fn ask(method: &Method, path: &str) -> Result<Route, Refusal> {
+        let cameras = [name("gate"), name("yard")];
+        route(method, path, cameras.iter())
+    }
+
+    #[test]
+    fn every_path_leads_to_its_route() {
+        let file = FileName::new(1_763_906_399);
+        for (path, route) in [
+            ("/", Route::Page),
+            ("/style.css", Route::Style),
+            ("/health", Route::Health),
+            ("/live.m3u8", Route::Live(name("gate"))),
+            ("/cameras/yard/live.m3u8", Route::Live(name("yard"))),
+            ("/cameras/y%61rd/live.m3u8", Route::Live(name("yard"))),
+            ("/cameras/gate/recent.m3u8", Route::Recent(name("gate"))),
+            ("/cameras/gate/segments/segment_1763906399.ts", Route::Segment(name("gate"), file)),
+        ] {
+            assert_eq!(ask(&Method::GET, path), Ok(route.clone()), "{path}");
+            assert_eq!(ask(&Method::HEAD, path), Ok(route), "{path}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_not_exactly_ours_is_refused() {
+        for (path, status) in [
+            ("", 400),
+            ("health", 400),
+            ("*", 400),
+            ("/cameras/%ff/live.m3u8", 400),
+            ("//", 404),
+            ("/health/", 404),
+            ("/metrics", 404),
+            ("/cameras", 404),
+            ("/cameras/", 404),
+            ("/cameras/cellar/live.m3u8", 404),
+            ("/cameras/gate/segments/", 404),
+            ("/cameras/gate/segments/segment_1.ts.part", 404),
+            ("/cameras/gate/segments/../../etc/passwd", 404),
+            ("/cameras/gate/segments/..%2f..%2fetc%2fpasswd", 404),
+            ("/cameras/gate/segments/%2e%2e%2fsegment_1.ts", 404),
+            ("/cameras/gate/segments/segment_1.ts%00", 404),
+            ("/cameras/gate%2fsegments/segment_1.ts", 404),
+            ("/cameras/../live.m3u8", 404),
+            ("/cameras/gate/segments/%252e%252e", 404),
+        ] {
+            let refusal = ask(&Method::GET, path).expect_err(path);
+            assert_eq!(refusal.status, status, "{path}");
+            assert!(!refusal.error.is_empty() && !refusal.hint.is_empty());
+        }
+    }
+
+    #[test]
+    fn an_unknown_camera_is_answered_with_the_known_ones() {
+        let refusal = ask(&Method::GET, "/cameras/cellar/live.m3u8").unwrap_err();
+        assert_eq!(refusal.hint, "the cameras are: gate, yard");
+    }
+
+    #[test]
+    fn methods_that_write_are_refused_and_unknown_paths_come_first() {
+        assert_eq!(ask(&Method::POST, "/live.m3u8").unwrap_err().status, 405);
+        assert_eq!(ask(&Method::DELETE, "/health").unwrap_err().status, 405);
+        assert_eq!(ask(&Method::POST, "/nowhere").unwrap_err().status, 404);
+    }
+
+    #[test]
+    fn a_preflight_is_answered_wherever_there_is_something() {
+        for path in ["*", "/health", "/live.m3u8", "/cameras/gate/segments/segment_5.ts"] {
+            assert_eq!(ask(&Method::OPTIONS, path), Ok(Route::Preflight), "{path}");
+        }
+        assert_eq!(ask(&Method::OPTIONS, "/nowhere").unwrap_err().status, 404);
+    }
+
+    #[test]
+    fn playlists_and_segments_are_media_and_the_rest_is_not() {
+        for (path, media) in [
+            ("/live.m3u8", true),
+            ("/cameras/gate/recent.m3u8", true),
+            ("/cameras/nobody/segments/x", true),
+            ("/", false),
+            ("/health", false),
+            ("*", false),
+        ] {
+            assert_eq!(is_media(path), media, "{path}");
+        }
+    }
+}

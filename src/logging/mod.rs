@@ -1,0 +1,157 @@
+//! Logs to standard error and to a rotated file, GStreamer's log joined in.
+//!
+//! Called once by `main`. Trouble with the log after the start never stops or slows the recorder: a line that
+//! cannot be written is lost, and standard error says so once.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use env_logger::{Logger, Target};
+use log::Record;
+
+use crate::config::LoggingConfig;
+use crate::error::{Error, Kind, Result};
+use crate::segment::Timestamp;
+
+mod file;
+mod format;
+mod gst;
+
+use file::LogFile;
+use format::Line;
+
+/// Crates that talk about every connection at `info` or `debug`. A directive of the user's for the same crate
+/// comes later in the filter and wins.
+const QUIET: &str = "hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,s3=warn";
+
+/// Starts logging; call once, before the first thread and before GStreamer is initialised. Fails if the file
+/// cannot be opened. `RUST_LOG` replaces `logging.level` altogether.
+pub fn init(config: &LoggingConfig) -> Result<()> {
+    let file = match &config.file {
+        Some(path) => Some(Arc::new(LogFile::open(path, config.max_size_bytes, config.backup_count)?)),
+        None => None,
+    };
+    let gst_debug_is_set = gst::user_asked_for_it();
+    let output = Output { file, journal: format::stderr_is_the_journal(), hide_gst: gst_debug_is_set };
+    let logger = output.into_logger(&filter(std::env::var("RUST_LOG").ok(), &config.level));
+    let most = logger.filter();
+    log::set_boxed_logger(Box::new(logger))
+        .map_err(|error| Error::with_source(Kind::Internal, "start logging", error))?;
+    log::set_max_level(most);
+    gst::join(gst_debug_is_set);
+    Ok(())
+}
+
+/// `RUST_LOG` if it says anything, else the configured level with the noisy crates quietened.
+fn filter(rust_log: Option<String>, level: &str) -> String {
+    match rust_log {
+        Some(filter) if !filter.trim().is_empty() => filter,
+        _ => format!("{QUIET},{level}"),
+    }
+}
+
+/// Where lines go.
+struct Output {
+    file: Option<Arc<LogFile>>,
+    /// Standard error is read by journald, which has clocks and levels of its own.
+    journal: bool,
+    /// GStreamer writes its own lines to standard error already, because `GST_DEBUG` is set.
+    hide_gst: bool,
+}
+
+impl Output {
+    fn into_logger(self, filter: &str) -> Logger {
+        env_logger::Builder::new()
+            .parse_filters(filter)
+            .target(Target::Stderr)
+            .format(move |buffer, record| {
+                let message = format::message(record);
+                let line = Line { at: Timestamp::now(), level: record.level(), message: &message };
+                if let Some(trouble) = self.file.as_ref().and_then(|file| file.write(&line.plain())) {
+                    writeln!(buffer, "{}", self.own_line(&trouble))?;
+                }
+                if !self.shows(record) {
+                    Ok(())
+                } else if self.journal {
+                    buffer.write_all(line.journal().as_bytes())
+                } else {
+                    let style = buffer.default_level_style(record.level());
+                    buffer.write_all(line.terminal(style).as_bytes())
+                }
+            })
+            .build()
+    }
+
+    /// Whether the record goes to standard error too.
+    fn shows(&self, record: &Record<'_>) -> bool {
+        !(self.hide_gst && record.target() == gst::TARGET)
+    }
+
+    /// A line about the log itself, which must not go through the log.
+    fn own_line(&self, trouble: &str) -> String {
+        let line = Line { at: Timestamp::now(), level: log::Level::Warn, message: trouble };
+        let text = if self.journal { line.journal() } else { line.plain() };
+        text.trim_end().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use log::{Level, Log};
+
+    use super::*;
+
+    fn write(logger: &Logger, target: &str, level: Level, text: &str) {
+        logger.log(&Record::builder().args(format_args!("{text}")).target(target).level(level).build());
+    }
+
+    fn logger_into(folder: &tempfile::TempDir, filter: &str, hide_gst: bool) -> (Logger, std::path::PathBuf) {
+        let path = folder.path().join("logs/pipeline.log");
+        let file = LogFile::open(&path, 1 << 20, 1).unwrap();
+        let output = Output { file: Some(Arc::new(file)), journal: false, hide_gst };
+        (output.into_logger(filter), path)
+    }
+
+    #[test]
+    fn rust_log_replaces_the_configured_level() {
+        assert_eq!(filter(Some("debug".into()), "info"), "debug");
+        assert_eq!(filter(Some(" ".into()), "info"), format!("{QUIET},info"));
+        assert_eq!(filter(None, "info,hyper=trace"), format!("{QUIET},info,hyper=trace"));
+    }
+
+    #[test]
+    fn noisy_crates_are_quiet_until_the_user_names_them() {
+        let enabled = |level: &str, target: &str| {
+            let output = Output { file: None, journal: false, hide_gst: false };
+            let metadata = log::Metadata::builder().level(Level::Debug).target(target).build();
+            output.into_logger(&filter(None, level)).enabled(&metadata)
+        };
+        assert!(enabled("debug", "cctv_s3_pipeline::upload"));
+        assert!(!enabled("debug", "hyper::proto"));
+        assert!(enabled("debug,hyper=debug", "hyper::proto"));
+    }
+
+    #[test]
+    fn the_file_gets_what_the_filter_lets_through_also_from_gstreamer() {
+        let folder = tempfile::tempdir().unwrap();
+        let (logger, path) = logger_into(&folder, "info", true);
+        write(&logger, "cctv_s3_pipeline::store", Level::Info, "[store] open");
+        write(&logger, "cctv_s3_pipeline::store", Level::Debug, "[store] detail");
+        write(&logger, gst::TARGET, Level::Warn, "lost rtsp://admin:hunter2@10.0.0.1/live");
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.contains("Z INFO  [store] open\n"), "{text}");
+        assert!(text.contains("WARN  gstreamer: lost rtsp://***@10.0.0.1/live\n"), "{text}");
+        assert!(!text.contains("detail") && !text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn with_gst_debug_set_gstreamers_lines_are_not_doubled_on_standard_error() {
+        let record = |target| Record::builder().target(target).level(Level::Warn).build();
+        for (hide_gst, target, shown) in
+            [(true, gst::TARGET, false), (false, gst::TARGET, true), (true, "cctv_s3_pipeline", true)]
+        {
+            let output = Output { file: None, journal: false, hide_gst };
+            assert_eq!(output.shows(&record(target)), shown, "{target}, GST_DEBUG set: {hide_gst}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What becomes of a row after an attempt: pure, but for [`Finish::apply`], which writes it.
+
+use std::time::Duration;
+
+use super::attempt::Ended;
+use crate::error::Result;
+use crate::segment::{Segment, SegmentId, Timestamp};
+use crate::store::Store;
+
+/// How soon a key is looked at again that somebody else was writing.
+const LATER: Duration = Duration::from_secs(2);
+
+/// The row's change, kept until the database took it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finish {
+    Uploaded { at: Timestamp },
+    Retry { next_attempt_at: Timestamp, blame: bool, doubtful: bool, error: String },
+    Failed { error: String },
+    Lost { error: String },
+}
+
+impl Finish {
+    /// `wait` is how long the object waits if it is blamed. A `failed` or `lost` segment needs a person, so it is
+    /// logged as such here.
+    pub fn from_end(
+        segment: &Segment,
+        ended: Ended,
+        max_retries: u32,
+        now: Timestamp,
+        wait: Duration,
+    ) -> Self {
+        let retry = |after: Duration, blame, doubtful, error| Self::Retry {
+            next_attempt_at: now.plus(after),
+            blame,
+            doubtful,
+            error,
+        };
+        match ended {
+            Ended::Uploaded => Self::Uploaded { at: now },
+            // due at once: the link, not the row, decides when the next try is
+            Ended::Link(trouble) => retry(Duration::ZERO, false, trouble.doubtful, trouble.reason),
+            Ended::Later(reason) => retry(LATER, false, true, reason),
+            Ended::Blamed(reason) if segment.attempts + 1 < max_retries => {
+                log::warn!(
+                    "[upload] {}: {reason}; try {} of {max_retries}",
+                    segment.key,
+                    segment.attempts + 1
+                );
+                retry(wait, true, false, reason)
+            }
+            Ended::Blamed(error) | Ended::Failed(error) => {
+                log::error!(
+                    "[upload] {} failed: {error}; the file stays, `retry` queues it again",
+                    segment.key
+                );
+                Self::Failed { error }
+            }
+            Ended::Lost(error) => {
+                log::error!("[upload] {} is lost: {error}", segment.key);
+                Self::Lost { error }
+            }
+        }
+    }
+
+    /// For an attempt that the stop cut off.
+    pub fn interrupted(now: Timestamp) -> Self {
+        let error = "interrupted by the stop of the program".into();
+        Self::Retry { next_attempt_at: now, blame: false, doubtful: true, error }
+    }
+
+    pub fn apply(&self, store: &Store, id: SegmentId) -> Result<()> {
+        match self {
+            Self::Uploaded { at } => store.finish_uploaded(id, *at),
+            Self::Retry { next_attempt_at, blame, doubtful, error } => {
+                store.finish_retry(id, *next_attempt_at, *blame, *doubtful, error)
+            }
+            Self::Failed { error } => store.finish_failed(id, error),
+            Self::Lost { error } => store.finish_lost(id, error),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The text of an hour's `manifest.m3u8` from its rows: pure.
+//!
+//! It lies beside the segments in S3 and plays as it lies: bare file names, true durations, and every gap said
+//! with its reason. It only ever grows while the hour is open (players may rely on that: `EVENT`), so an open
+//! manifest ends before the first segment that is still on its way.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::segment::{RunId, Segment, State, Timestamp};
+
+/// A hole between two segments that is longer than this is a gap; shorter ones are rounding of wall-clock times.
+const HOLE: Duration = Duration::from_secs(1);
+
+/// What is known beside the rows.
+pub struct Hour<'a> {
+    /// All rows of the hour in sequence order, any state.
+    pub segments: &'a [Segment],
+    /// Why runs ended, for those runs after which a gap may lie.
+    pub run_ends: &'a HashMap<RunId, String>,
+    /// The hour is over and nothing of it can still become uploaded.
+    pub ended: bool,
+    pub target: Duration,
+}
+
+/// Time without footage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Gap {
+    start: Timestamp,
+    end: Timestamp,
+    reason: String,
+}
+
+enum Item<'a> {
+    Segment(&'a Segment),
+    Gap(Gap),
+}
+
+/// The playlist, or `None` while it would hold no segment.
+pub fn text(hour: &Hour<'_>) -> Option<String> {
+    let items = items(hour);
+    let segments = || {
+        items.iter().filter_map(|item| match item {
+            Item::Segment(segment) => Some(*segment),
+            Item::Gap(_) => None,
+        })
+    };
+    let first = segments().next()?;
+    let longest = segments().map(|segment| segment.duration).chain([hour.target]).max()?;
+    let mut text = String::new();
+    // writing into a String cannot fail
+    let _ = write!(
+        text,
+        "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:{}\n#EXT-X-PLAYLIST-TYPE:{}\n\
+         #EXT-X-INDEPENDENT-SEGMENTS\n",
+        longest.as_secs_f64().ceil().max(1.0),
+        first.sequence,
+        if hour.ended { "VOD" } else { "EVENT" },
+    );
+    let mut before: Option<&Segment> = None;
+    let mut gap_since = false;
+    for item in &items {
+        match item {
+            Item::Gap(gap) => {
+                write_gap(&mut text, gap);
+                gap_since = true;
+            }
+            Item::Segment(segment) => {
+                write_segment(&mut text, segment, before, gap_since);
+                before = Some(segment);
+                gap_since = false;
+            }
+        }
+    }
+    if hour.ended {
+        text.push_str("#EXT-X-ENDLIST\n");
+    }
+    Some(text)
+}
+
+fn write_segment(text: &mut String, segment: &Segment, before: Option<&Segment>, gap_since: bool) {
+    let joined = before.is_some_and(|before| before.run == segment.run && !gap_since);
+    if before.is_some() && !joined {
+        text.push_str("#EXT-X-DISCONTINUITY\n");
+    }
+    if !joined {
+        let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", segment.start.rfc3339());
+    }
+    let _ = writeln!(text, "#EXTINF:{:.6},\n{}", segment.duration.as_secs_f64(), segment.file);
+}
+
+fn write_gap(text: &mut String, gap: &Gap) {
+    let _ = writeln!(
+        text,
+        "#EXT-X-DATERANGE:ID=\"gap-{}\",CLASS=\"gap\",START-DATE=\"{}\",DURATION={:.3},X-REASON=\"{}\"",
+        gap.start.as_millis(),
+        gap.start.rfc3339(),
+        gap.end.since(gap.start).as_secs_f64(),
+        quotable(&gap.reason),
+    );
+}
+
+fn items<'a>(hour: &Hour<'a>) -> Vec<Item<'a>> {
+    let mut items: Vec<Item<'a>> = Vec::new();
+    let mut before: Option<&Segment> = None;
+    for segment in hour.segments {
+        if segment.state.is_pending() && !hour.ended {
+            break;
+        }
+        if let Some(before) = before
+            && segment.start.since(before.end()) > HOLE
+        {
+            let reason = hole_reason(before, segment, hour.run_ends);
+            push_gap(&mut items, Gap { start: before.end(), end: segment.start, reason });
+        }
+        match missing_reason(segment.state) {
+            None => items.push(Item::Segment(segment)),
+            Some(reason) => {
+                push_gap(&mut items, Gap { start: segment.start, end: segment.end(), reason: reason.into() })
+            }
+        }
+        before = Some(segment);
+    }
+    items
+}
+
+/// Neighbouring gaps with one reason are one gap.
+fn push_gap(items: &mut Vec<Item<'_>>, gap: Gap) {
+    match items.last_mut() {
+        Some(Item::Gap(last)) if last.reason == gap.reason && gap.start.since(last.end) <= HOLE => {
+            last.end = gap.end;
+        }
+        _ => items.push(Item::Gap(gap)),
+    }
+}
+
+fn hole_reason(before: &Segment, after: &Segment, run_ends: &HashMap<RunId, String>) -> String {
+    if before.run == after.run {
+        return "the camera sent no video".into();
+    }
+    run_ends.get(&before.run).cloned().unwrap_or_else(|| "the recorder stopped without notice".into())
+}
+
+/// Why a row is not in the list; `None` if it is.
+fn missing_reason(state: State) -> Option<&'static str> {
+    match state {
+        State::Uploaded | State::Cleaned => None,
+        State::Lost => Some("recorded, but the file was lost before its upload"),
+        State::Dropped => Some("recorded, but the disk was full before its upload"),
+        State::Failed => Some("recorded, but S3 refused the upload"),
+        State::Created | State::Uploading | State::Retry => Some("recorded, not uploaded yet"),
+    }
+}
+
+/// A quoted string of a playlist holds neither quotes nor line ends.
+fn quotable(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '"' => '\'',
+            c if c.is_control() => ' ',
+            c => c,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "manifest_tests.rs"]
+mod tests;

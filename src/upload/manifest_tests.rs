@@ -1,0 +1,164 @@
+//! Hours with every kind of gap, and what a player's parser reads back.
+
+use m3u8_rs::{MediaPlaylist, MediaPlaylistType, Playlist};
+
+use super::*;
+use crate::segment::{CameraName, FileName, SegmentId};
+
+const START: i64 = 1_763_906_400_000;
+
+/// A row: number, offset in ms, run, state.
+fn row(number: u64, offset_ms: i64, run: i64, state: State) -> Segment {
+    let start = Timestamp::from_millis(START + offset_ms);
+    Segment {
+        id: SegmentId(i64::try_from(number).unwrap()),
+        camera: CameraName::new("cam").unwrap(),
+        run: RunId(run),
+        sequence: 100 + number,
+        discontinuity: 0,
+        start,
+        duration: Duration::from_micros(10_000_400),
+        bytes: 1,
+        md5: [0; 16],
+        sha256: [0; 32],
+        file: FileName::new(start.epoch_seconds()),
+        key: String::new(),
+        state,
+        attempts: 0,
+        doubtful: false,
+        last_error: None,
+    }
+}
+
+fn write(segments: &[Segment], ended: bool) -> String {
+    let run_ends = HashMap::from([(RunId(1), "the camera \"closed\"\nthe connection".to_owned())]);
+    let hour = Hour { segments, run_ends: &run_ends, ended, target: Duration::from_secs(10) };
+    text(&hour).unwrap_or_default()
+}
+
+fn parse(text: &str) -> MediaPlaylist {
+    match m3u8_rs::parse_playlist_res(text.as_bytes()).unwrap() {
+        Playlist::MediaPlaylist(playlist) => playlist,
+        Playlist::MasterPlaylist(_) => panic!("not a media playlist"),
+    }
+}
+
+#[test]
+fn an_open_hour_is_an_event_and_a_closed_one_a_recording() {
+    let rows = [row(0, 0, 1, State::Uploaded), row(1, 10_000, 1, State::Cleaned)];
+    assert_eq!(
+        write(&rows, false),
+        "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:11\n#EXT-X-MEDIA-SEQUENCE:100\n\
+         #EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-INDEPENDENT-SEGMENTS\n\
+         #EXT-X-PROGRAM-DATE-TIME:2025-11-23T14:00:00.000Z\n\
+         #EXTINF:10.000400,\nsegment_1763906400.ts\n#EXTINF:10.000400,\nsegment_1763906410.ts\n"
+    );
+    let playlist = parse(&write(&rows, true));
+    assert_eq!(playlist.playlist_type, Some(MediaPlaylistType::Vod));
+    assert!(playlist.end_list);
+    assert_eq!((playlist.media_sequence, playlist.target_duration), (100, 11));
+}
+
+#[test]
+fn an_open_manifest_only_grows() {
+    let mut rows: Vec<Segment> =
+        (0..6).map(|n| row(n, 10_000 * i64::try_from(n).unwrap(), 1, State::Created)).collect();
+    let mut before = String::new();
+    for (uploaded, listed) in [(0, 1), (2, 1), (1, 3), (4, 3), (3, 5), (5, 6)] {
+        rows[uploaded].state = State::Uploaded;
+        let now = write(&rows, false);
+        assert!(now.starts_with(&before), "{now}\ndoes not continue\n{before}");
+        assert_eq!(parse(&now).segments.len(), listed);
+        before = now;
+    }
+}
+
+#[test]
+fn nothing_is_written_before_the_first_uploaded_segment() {
+    assert_eq!(write(&[row(0, 0, 1, State::Uploading)], false), "");
+    assert_eq!(write(&[], true), "");
+    assert_eq!(write(&[row(0, 0, 1, State::Lost)], true), "");
+}
+
+#[test]
+fn every_gap_says_where_how_long_and_why() {
+    for (rows, gaps) in [
+        // two runs with 30 s between them
+        (
+            vec![row(0, 0, 1, State::Uploaded), row(1, 40_000, 2, State::Uploaded)],
+            vec![("30.000", "the camera 'closed' the connection")],
+        ),
+        // a run whose end nobody noted
+        (
+            vec![row(0, 0, 7, State::Uploaded), row(1, 40_000, 8, State::Uploaded)],
+            vec![("30.000", "the recorder stopped without notice")],
+        ),
+        // a hole inside a run
+        (
+            vec![row(0, 0, 1, State::Uploaded), row(1, 12_000, 1, State::Uploaded)],
+            vec![("2.000", "the camera sent no video")],
+        ),
+        // rounding is no gap
+        (vec![row(0, 0, 1, State::Uploaded), row(1, 10_900, 1, State::Uploaded)], vec![]),
+        // the clock stepped back
+        (vec![row(0, 0, 1, State::Uploaded), row(1, 3_000, 2, State::Uploaded)], vec![]),
+        // two lost ones are one gap, the dropped one another
+        (
+            vec![
+                row(0, 0, 1, State::Uploaded),
+                row(1, 10_000, 1, State::Lost),
+                row(2, 20_000, 1, State::Lost),
+                row(3, 30_000, 1, State::Dropped),
+                row(4, 40_000, 1, State::Uploaded),
+            ],
+            vec![
+                ("20.000", "recorded, but the file was lost before its upload"),
+                ("10.000", "recorded, but the disk was full before its upload"),
+            ],
+        ),
+        // at the end, and at the beginning
+        (
+            vec![
+                row(0, 0, 1, State::Failed),
+                row(1, 10_000, 1, State::Uploaded),
+                row(2, 20_000, 1, State::Failed),
+            ],
+            vec![
+                ("10.000", "recorded, but S3 refused the upload"),
+                ("10.000", "recorded, but S3 refused the upload"),
+            ],
+        ),
+    ] {
+        let text = write(&rows, true);
+        let found: Vec<(String, String)> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("#EXT-X-DATERANGE:"))
+            .map(|line| {
+                let (_, rest) = line.split_once("DURATION=").unwrap();
+                let (duration, reason) = rest.split_once(",X-REASON=").unwrap();
+                (duration.to_owned(), reason.trim_matches('"').to_owned())
+            })
+            .collect();
+        let gaps: Vec<(String, String)> = gaps.into_iter().map(|(a, b)| (a.into(), b.into())).collect();
+        assert_eq!(found, gaps, "{text}");
+        parse(&text);
+    }
+}
+
+#[test]
+fn players_are_told_of_a_jump_exactly_where_one_is() {
+    let rows = [
+        row(0, 0, 1, State::Lost),
+        row(1, 10_000, 1, State::Uploaded),
+        row(2, 20_000, 1, State::Uploaded),
+        row(3, 30_000, 1, State::Lost),
+        row(4, 40_000, 1, State::Uploaded),
+        row(5, 50_000, 2, State::Uploaded),
+        row(6, 60_000, 2, State::Uploaded),
+    ];
+    let playlist = parse(&write(&rows, true));
+    let jumps: Vec<(bool, bool)> =
+        playlist.segments.iter().map(|s| (s.discontinuity, s.program_date_time.is_some())).collect();
+    assert_eq!(jumps, [(false, true), (false, false), (true, true), (true, true), (false, false)]);
+    assert_eq!(playlist.media_sequence, 101);
+}

@@ -1,0 +1,176 @@
+//! Writes the hour manifests that have something new: at most once a minute each, and finally when the hour ends.
+//!
+//! Run by the worker between uploads. Its trouble never stops an upload: the manifest can always be written again
+//! from the rows.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use md5::{Digest as _, Md5};
+
+use super::answer::{self, Trouble};
+use super::manifest;
+use super::s3::{Body, Put, S3};
+use crate::error::Result;
+use crate::segment::{RunId, Segment, Timestamp};
+use crate::store::{OpenManifest, Store};
+
+const REWRITE_EVERY: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const FILE: &str = "manifest.m3u8";
+
+/// What the writing needs; cloned into each pass.
+#[derive(Clone)]
+pub struct Manifests {
+    pub s3: Arc<S3>,
+    pub store: Store,
+    pub target: Duration,
+}
+
+/// Whether, and how, a manifest is written now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Not,
+    Open,
+    /// With ENDLIST, for good.
+    Final,
+}
+
+impl Manifests {
+    /// Writes what is due; with `stopping`, everything changed. Returns how many went to S3.
+    pub async fn pass(&self, stopping: bool) -> Result<usize, Trouble> {
+        let now = Timestamp::now();
+        let open = match self.store.call(Store::open_manifests).await {
+            Ok(open) => open,
+            Err(error) => {
+                log::warn!("[upload] read open manifests: {error}");
+                return Ok(0);
+            }
+        };
+        let mut written = 0;
+        for hour in open {
+            let ended = match due(&hour, now, self.target, stopping) {
+                Due::Not => continue,
+                due => due == Due::Final,
+            };
+            let texts = match self.texts(&hour, ended).await {
+                Ok(texts) => texts,
+                Err(error) => {
+                    log::warn!("[upload] read the hour {} of {}: {error}", hour.hour, hour.camera);
+                    continue;
+                }
+            };
+            for (key, text) in texts {
+                self.put(&key, text, ended).await?;
+                log::debug!("[upload] {key} written{}", if ended { ", final" } else { "" });
+                written += 1;
+            }
+            let noted = self.store.call(move |store| store.manifest_written(&hour, now, ended)).await;
+            if let Err(error) = noted {
+                // it is then simply written again
+                log::warn!("[upload] note a written manifest: {error}");
+            }
+        }
+        Ok(written)
+    }
+
+    /// Key and text of the hour's manifests: one beside the segments; more only if `s3.prefix` was changed within
+    /// the hour.
+    async fn texts(&self, hour: &OpenManifest, ended: bool) -> Result<Vec<(String, String)>> {
+        let (camera, start) = (hour.camera.clone(), hour.hour);
+        let (segments, run_ends) = self
+            .store
+            .call(move |store| {
+                let segments = store.hour(&camera, start)?;
+                let run_ends = run_ends(store, &segments)?;
+                Ok((segments, run_ends))
+            })
+            .await?;
+        let mut folders: BTreeMap<String, Vec<Segment>> = BTreeMap::new();
+        for segment in segments {
+            let folder = segment.key.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+            folders.entry(folder).or_default().push(segment);
+        }
+        let text = |(folder, segments): (String, Vec<Segment>)| {
+            let hour =
+                manifest::Hour { segments: &segments, run_ends: &run_ends, ended, target: self.target };
+            Some((format!("{folder}/{FILE}"), manifest::text(&hour)?))
+        };
+        Ok(folders.into_iter().filter_map(text).collect())
+    }
+
+    async fn put(&self, key: &str, text: String, ended: bool) -> Result<(), Trouble> {
+        let put = Put {
+            key,
+            content_type: "application/vnd.apple.mpegurl",
+            md5: Md5::digest(&text).into(),
+            cache_control: Some(if ended { "max-age=86400" } else { "no-cache" }),
+            ..Put::default()
+        };
+        let reply = self.s3.put(&put, Body::Bytes(Bytes::from(text))).await;
+        answer::plain(&reply, self.s3.place(), Timestamp::now())
+    }
+}
+
+fn due(hour: &OpenManifest, now: Timestamp, target: Duration, stopping: bool) -> Due {
+    // the hour's last segment may close this long after the hour
+    let settled = hour.hour.plus(HOUR + REWRITE_EVERY + 2 * target);
+    if hour.pending == 0 && now >= settled {
+        return Due::Final;
+    }
+    let changed = hour.changes > hour.written_changes;
+    let rested = hour.written_at.is_none_or(|at| now.since(at) >= REWRITE_EVERY || now < at);
+    if changed && (rested || stopping) { Due::Open } else { Due::Not }
+}
+
+/// Why the runs ended after which this hour has segments of another.
+fn run_ends(store: &Store, segments: &[Segment]) -> Result<HashMap<RunId, String>> {
+    let mut run_ends = HashMap::new();
+    for pair in segments.windows(2) {
+        if pair[0].run != pair[1].run
+            && let Some(reason) = store.run_end(pair[0].run)?.and_then(|end| end.reason)
+        {
+            run_ends.insert(pair[0].run, reason);
+        }
+    }
+    Ok(run_ends)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segment::CameraName;
+
+    #[test]
+    fn a_manifest_is_written_at_once_then_each_minute_and_finally_after_its_hour() {
+        let start = Timestamp::from_seconds(1_763_906_400);
+        let at = |seconds| start.plus(Duration::from_secs(seconds));
+        for (changes, written, written_at, pending, now, stopping, expected) in [
+            (1, 0, None, 0, 20, false, Due::Open),
+            (0, 0, None, 1, 20, false, Due::Not),
+            (2, 1, Some(20), 0, 79, false, Due::Not),
+            (2, 1, Some(20), 0, 79, true, Due::Open),
+            (2, 1, Some(20), 0, 80, false, Due::Open),
+            (2, 2, Some(20), 0, 500, true, Due::Not),
+            // the clock was set back
+            (2, 1, Some(200), 0, 100, false, Due::Open),
+            (9, 9, Some(3600), 0, 3679, false, Due::Not),
+            (9, 9, Some(3600), 0, 3680, false, Due::Final),
+            (9, 8, Some(3670), 1, 3680, false, Due::Not),
+            (9, 8, Some(3600), 1, 9000, false, Due::Open),
+        ] {
+            let hour = OpenManifest {
+                camera: CameraName::new("cam").unwrap(),
+                hour: start,
+                changes,
+                written_changes: written,
+                written_at: written_at.map(at),
+                pending,
+            };
+            let target = Duration::from_secs(10);
+            assert_eq!(due(&hour, at(now), target, stopping), expected, "{hour:?} at {now}");
+        }
+    }
+}

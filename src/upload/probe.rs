@@ -1,0 +1,66 @@
+//! Finds out what the store really does, with small objects of our own: run by the worker at start, and by
+//! `check s3`. Stores differ in what they honour and do not say so (Garage overwrites in spite of If-None-Match).
+
+use bytes::Bytes;
+use md5::{Digest as _, Md5};
+use sha2::Sha256;
+
+use super::answer::{self, Reply, Trouble};
+use super::s3::{Body, Put, S3};
+use crate::segment::{Prefix, Timestamp};
+
+/// Where objects of the program itself lie, never a segment.
+const FOLDER: &str = ".cctv-s3-pipeline/";
+pub const CONTENT: &[u8] = b"written by cctv-s3-pipeline to see what this store can do; may be deleted\n";
+
+/// What the worker learns at start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Whether `If-None-Match: *` keeps an object from being overwritten.
+    Conditional(bool),
+    /// These credentials may not write the probe; segments may still be allowed.
+    Denied(String),
+    Trouble(Trouble),
+}
+
+pub fn key(prefix: &Prefix, name: &str) -> String {
+    format!("{}{FOLDER}{name}", prefix.root())
+}
+
+/// PUTs the small object `key`.
+pub async fn put(s3: &S3, key: &str, only_if_absent: bool) -> Reply {
+    let put = Put {
+        key,
+        content_type: "text/plain",
+        md5: Md5::digest(CONTENT).into(),
+        sha256: Some(Sha256::digest(CONTENT).into()),
+        only_if_absent,
+        ..Put::default()
+    };
+    s3.put(&put, Body::Bytes(Bytes::from_static(CONTENT))).await
+}
+
+/// Writes the probe twice, the second time only if it is absent, and deletes it.
+pub async fn conditional(s3: &S3, prefix: &Prefix) -> Found {
+    let key = key(prefix, "probe");
+    let first = put(s3, &key, false).await;
+    if let Err(trouble) = answer::plain(&first, s3.place(), Timestamp::now()) {
+        let denied = first.is_ok_and(|answer| answer.code.as_deref() == Some("AccessDenied"));
+        return if denied { Found::Denied(trouble.reason) } else { Found::Trouble(trouble) };
+    }
+    let second = put(s3, &key, true).await;
+    let found = match &second {
+        Ok(answer) if answer.status == 412 => Found::Conditional(true),
+        Err(_) => match answer::plain(&second, s3.place(), Timestamp::now()) {
+            Err(trouble) => Found::Trouble(trouble),
+            Ok(()) => Found::Conditional(false),
+        },
+        // overwritten, or a refusal of the header: either way it cannot be relied on
+        Ok(_) => Found::Conditional(false),
+    };
+    // best effort: it is overwritten by the next start
+    if let Err(missing) = s3.delete(&key).await {
+        log::debug!("[upload] delete the probe object: {}", missing.reason);
+    }
+    found
+}

@@ -1,0 +1,280 @@
+//! Stores for the tests: a real one that verifies signatures and checksums (s3s-fs), and a small faulty one.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use md5::{Digest as _, Md5};
+use sha2::Sha256;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::s3::{S3, Source};
+use crate::config::{S3Config, Secret};
+use crate::segment::Prefix;
+
+pub const BUCKET: &str = "bucket";
+pub const ACCESS_KEY: &str = "AKTESTTESTTESTTEST";
+pub const SECRET_KEY: &str = "secretsecretsecretsecret";
+
+pub fn config(address: SocketAddr) -> S3Config {
+    S3Config {
+        bucket: BUCKET.into(),
+        region: "us-east-1".into(),
+        prefix: Prefix::new(Prefix::DEFAULT).unwrap(),
+        endpoint: Some(format!("http://{address}")),
+        path_style: true,
+        profile: None,
+        concurrency: 2,
+        max_retries: 2,
+        multipart_threshold_bytes: 64 << 20,
+    }
+}
+
+pub fn source() -> Source {
+    Source::Fixed { access_key: ACCESS_KEY.into(), secret_key: Secret::new(SECRET_KEY) }
+}
+
+pub fn client(address: SocketAddr) -> S3 {
+    S3::new(&config(address), source()).unwrap()
+}
+
+pub fn md5_of(bytes: &[u8]) -> [u8; 16] {
+    Md5::digest(bytes).into()
+}
+
+pub fn sha256_of(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// A server that stops with the test, and all its connections with it.
+pub struct Running {
+    pub address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Ends listener and connections, and waits until they are gone, so that the port can be used again.
+    pub async fn stop(mut self) -> SocketAddr {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+        self.address
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Serves each connection with `serve`; connections live in the listener's task, so they end with it.
+async fn listen<F, C>(address: &str, serve: F) -> Running
+where
+    F: Fn(tokio::net::TcpStream) -> C + Send + 'static,
+    C: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind(address).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        let mut connections = tokio::task::JoinSet::new();
+        loop {
+            tokio::select! {
+                Ok((stream, _)) = listener.accept() => { connections.spawn(serve(stream)); }
+                Some(_) = connections.join_next() => {}
+            }
+        }
+    });
+    Running { address, task }
+}
+
+/// A store over `root`/bucket that verifies signatures, checksums and conditions.
+pub async fn real(root: &Path, address: &str) -> Running {
+    std::fs::create_dir_all(root.join(BUCKET)).unwrap();
+    let mut builder = s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(root).unwrap());
+    builder.set_auth(s3s::auth::SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+    let service = builder.build();
+    listen(address, move |stream| {
+        let service = service.clone();
+        async move {
+            let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+        }
+    })
+    .await
+}
+
+/// What the faulty store does with one PUT of a segment.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    Status(u16, &'static str),
+    CommitThenStatus(u16, &'static str),
+    CommitThenReset,
+    /// Success with this ETag, committed or not.
+    Etag {
+        commit: bool,
+        etag: Option<&'static str>,
+    },
+    Redirect,
+    /// Never answers.
+    Stall,
+}
+
+#[derive(Default)]
+pub struct Objects {
+    pub stored: HashMap<String, Stored>,
+    /// How often each key was written.
+    pub commits: HashMap<String, u32>,
+    /// Faults for the next PUTs of segments, in order; none left: all is well.
+    pub plan: VecDeque<Fault>,
+    /// `PUT /bucket/key`, in order.
+    pub requests: Vec<String>,
+    /// Every fault goes for every method, as a network in between would.
+    pub every_method: bool,
+    pub ignores_conditions: bool,
+    /// PUTs of segments that wait here for their release, and the most at once.
+    pub at_once: (usize, usize),
+}
+
+#[derive(Clone)]
+pub struct Stored {
+    pub body: Bytes,
+    pub sha256: Option<String>,
+    pub content_type: Option<String>,
+}
+
+pub struct Faulty {
+    pub objects: Arc<Mutex<Objects>>,
+    pub server: Running,
+}
+
+pub async fn faulty(plan: impl IntoIterator<Item = Fault>) -> Faulty {
+    let objects = Arc::new(Mutex::new(Objects { plan: plan.into_iter().collect(), ..Objects::default() }));
+    let shared = objects.clone();
+    let server = listen("127.0.0.1:0", move |stream| {
+        let shared = shared.clone();
+        async move {
+            let service = service_fn(move |request| answer(shared.clone(), request));
+            let server = hyper::server::conn::http1::Builder::new();
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+        }
+    })
+    .await;
+    Faulty { objects, server }
+}
+
+type Answered = Result<Response<Full<Bytes>>, std::io::Error>;
+
+async fn answer(objects: Arc<Mutex<Objects>>, request: Request<Incoming>) -> Answered {
+    let (parts, body) = request.into_parts();
+    let key = parts.uri.path().to_owned();
+    let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
+    let header =
+        |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let is_put = parts.method == "PUT";
+    let is_segment = key.contains("segment_");
+    let fault = {
+        let mut objects = objects.lock().unwrap();
+        objects.requests.push(format!("{} {key}", parts.method));
+        if is_segment && (is_put || objects.every_method) { objects.plan.pop_front() } else { None }
+    };
+    let stored = Stored {
+        body: body.clone(),
+        sha256: header("x-amz-meta-sha256"),
+        content_type: header("content-type"),
+    };
+    let commit = || {
+        let mut objects = objects.lock().unwrap();
+        objects.stored.insert(key.clone(), stored.clone());
+        *objects.commits.entry(key.clone()).or_default() += 1;
+    };
+    match fault {
+        Some(Fault::Status(status, code)) => return Ok(error(status, code)),
+        Some(Fault::CommitThenStatus(status, code)) => {
+            commit();
+            return Ok(error(status, code));
+        }
+        Some(Fault::CommitThenReset) => {
+            commit();
+            return Err(std::io::Error::other("reset"));
+        }
+        Some(Fault::Etag { commit: stores, etag }) => {
+            if stores {
+                commit();
+            }
+            let response = match etag {
+                Some(etag) => Response::builder().header("etag", format!("\"{etag}\"")),
+                None => Response::builder(),
+            };
+            return Ok(response.body(Full::from("welcome")).unwrap());
+        }
+        Some(Fault::Redirect) => {
+            let elsewhere = "http://127.0.0.1:1/login";
+            return Ok(Response::builder()
+                .status(302)
+                .header("location", elsewhere)
+                .body(Full::default())
+                .unwrap());
+        }
+        Some(Fault::Stall) => {
+            std::future::pending::<()>().await;
+        }
+        None => {}
+    }
+    if is_put {
+        let taken = {
+            let objects = objects.lock().unwrap();
+            !objects.ignores_conditions
+                && objects.stored.contains_key(&key)
+                && header("if-none-match").is_some()
+        };
+        if taken {
+            return Ok(error(412, "PreconditionFailed"));
+        }
+        commit();
+        let etag = format!("\"{}\"", hex::encode(md5_of(&body)));
+        return Ok(Response::builder().header("etag", etag).body(Full::default()).unwrap());
+    }
+    if parts.method == "DELETE" {
+        objects.lock().unwrap().stored.remove(&key);
+        return Ok(Response::builder().status(204).body(Full::default()).unwrap());
+    }
+    let found = objects.lock().unwrap().stored.get(&key).cloned();
+    Ok(match found {
+        None => error(404, "NoSuchKey"),
+        Some(stored) => {
+            let mut response = Response::builder()
+                .header("etag", format!("\"{}\"", hex::encode(md5_of(&stored.body))))
+                .header("content-type", stored.content_type.unwrap_or_default());
+            if let Some(sha256) = stored.sha256 {
+                response = response.header("x-amz-meta-sha256", sha256);
+            }
+            response.body(Full::from(stored.body)).unwrap()
+        }
+    })
+}
+
+fn error(status: u16, code: &str) -> Response<Full<Bytes>> {
+    let document = format!("<Error><Code>{code}</Code><Message>injected</Message></Error>");
+    Response::builder().status(status).body(Full::from(document)).unwrap()
+}
+
+/// Waits until `done`, at most half a minute.
+pub async fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let waiting = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting)
+        .await
+        .unwrap_or_else(|_| panic!("waited in vain: {what}"));
+}

@@ -1,0 +1,361 @@
+//! The uploader's loop: takes due rows, keeps at most `concurrency` attempts under way, writes down how they ended.
+//!
+//! Owned by [`super::Uploader::run`]. Every task it starts is in one `JoinSet`, so none outlives it. Rows are
+//! written only here.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::task::{Id, JoinError, JoinSet};
+
+use super::answer::Trouble;
+use super::attempt::{self, Ended, Options};
+use super::finish::Finish;
+use super::link::{Link, object_backoff};
+use super::manifests::Manifests;
+use super::probe::{self, Found};
+use super::s3::S3;
+use crate::config::S3Config;
+use crate::segment::{Segment, SegmentId, Timestamp};
+use crate::shutdown::Shutdown;
+use crate::status::{Board, UploadState};
+use crate::store::Store;
+
+/// Another process may have added rows, which no channel tells.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const MANIFESTS_EVERY: Duration = Duration::from_secs(5);
+/// While the link is down, the probing segment is chosen among this many.
+const PROBE_CHOICE: usize = 8;
+/// Unfinished multipart uploads older than this belong to no living process.
+const STALE_MULTIPART: Duration = Duration::from_secs(24 * 3600);
+/// The last manifests may take this long, even if the uploads used up the whole drain.
+const LAST_MANIFESTS: Duration = Duration::from_secs(2);
+
+pub struct Worker {
+    pub s3: Arc<S3>,
+    pub config: S3Config,
+    pub store: Store,
+    pub board: Board,
+    pub wake: Arc<Notify>,
+    pub manifests: Manifests,
+    state: Loop,
+}
+
+/// What changes while it runs.
+#[derive(Default)]
+struct Loop {
+    link: Link,
+    /// Manifests have a backoff of their own: their trouble must not hold uploads back.
+    manifest_link: Link,
+    conditional: Conditional,
+    jobs: JoinSet<Done>,
+    /// Segments under way, by their task.
+    in_flight: HashMap<Id, Segment>,
+    /// Ends that the database has not taken yet.
+    unsaved: VecDeque<(SegmentId, Finish)>,
+    manifests_running: bool,
+    manifests_due: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Conditional {
+    #[default]
+    Unknown,
+    Probing,
+    Known(bool),
+}
+
+enum Done {
+    Upload(Ended),
+    Probe(Found),
+    Manifests(Result<usize, Trouble>),
+    Swept,
+}
+
+impl Worker {
+    pub fn new(
+        s3: S3,
+        config: S3Config,
+        store: Store,
+        board: Board,
+        wake: Arc<Notify>,
+        target: Duration,
+    ) -> Self {
+        let s3 = Arc::new(s3);
+        let manifests = Manifests { s3: s3.clone(), store: store.clone(), target };
+        Self { s3, config, store, board, wake, manifests, state: Loop::default() }
+    }
+
+    /// Uploads until `shutdown`; then finishes what is due, for at most `drain`.
+    pub async fn run(mut self, shutdown: Shutdown, drain: Duration) {
+        self.board.set_upload(UploadState::Ok, None);
+        self.recover().await;
+        let mut deadline: Option<Instant> = None;
+        loop {
+            self.save().await;
+            let started = self.start_jobs(deadline.is_some()).await;
+            if deadline.is_some() && !started && self.state.jobs.is_empty() {
+                break;
+            }
+            let until_deadline = deadline.map_or(LOOK_EVERY, |end| end.duration_since(Instant::now()));
+            let pause = self.pause();
+            tokio::select! {
+                Some(done) = self.state.jobs.join_next_with_id() => self.ended(done),
+                () = shutdown.requested(), if deadline.is_none() => deadline = Some(Instant::now() + drain),
+                () = tokio::time::sleep(until_deadline), if deadline.is_some() => break,
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        self.stop(deadline).await;
+    }
+
+    /// Rows that a dead process left in `uploading` wait again, in doubt.
+    async fn recover(&self) {
+        match self.store.call(Store::recover_uploads).await {
+            Ok(0) => {}
+            Ok(rows) => log::info!("[upload] {rows} interrupted uploads will be looked up in S3 first"),
+            Err(error) => log::error!("[upload] recover interrupted uploads: {error}"),
+        }
+    }
+
+    /// Starts what may start now. Returns whether anything was started.
+    async fn start_jobs(&mut self, stopping: bool) -> bool {
+        let now = Instant::now();
+        // while stopping, an outage is not waited out: what is not uploaded stays queued
+        if stopping && !self.state.link.is_up() {
+            return false;
+        }
+        if self.state.conditional == Conditional::Unknown && !stopping {
+            if self.state.link.free_slots(now, self.state.in_flight.len(), 1) > 0 {
+                self.start_probe();
+            }
+            return false;
+        }
+        if self.state.conditional == Conditional::Probing {
+            return false;
+        }
+        self.start_manifests(now, stopping);
+        let slots = self.state.link.free_slots(now, self.state.in_flight.len(), self.config.concurrency);
+        slots > 0 && self.start_uploads(slots).await
+    }
+
+    fn start_probe(&mut self) {
+        self.state.conditional = Conditional::Probing;
+        let (s3, prefix) = (self.s3.clone(), self.config.prefix.clone());
+        self.state.jobs.spawn(async move { Done::Probe(probe::conditional(&s3, &prefix).await) });
+    }
+
+    fn start_manifests(&mut self, now: Instant, stopping: bool) {
+        let due = self.state.manifests_due.is_none_or(|due| now >= due);
+        let link_allows = self.state.manifest_link.free_slots(now, 0, 1) > 0 && self.state.link.is_up();
+        if stopping || self.state.manifests_running || !due || !link_allows {
+            return;
+        }
+        self.state.manifests_running = true;
+        let manifests = self.manifests.clone();
+        self.state.jobs.spawn(async move { Done::Manifests(manifests.pass(false).await) });
+    }
+
+    async fn start_uploads(&mut self, slots: usize) -> bool {
+        let up = self.state.link.is_up();
+        let limit = if up { slots } else { PROBE_CHOICE };
+        let mut due = match self.store.call(move |store| store.next_uploads(Timestamp::now(), limit)).await {
+            Ok(due) => due,
+            Err(error) => {
+                log::warn!("[upload] read waiting segments: {error}");
+                return false;
+            }
+        };
+        // a segment whose end is not written yet is not new work
+        due.retain(|segment| !self.state.unsaved.iter().any(|(id, _)| *id == segment.id));
+        if !up && !due.is_empty() {
+            due = vec![due.swap_remove(self.state.link.probe_index(due.len()))];
+        }
+        let mut started = false;
+        for segment in due.into_iter().take(slots) {
+            started |= self.start_upload(segment).await;
+        }
+        started
+    }
+
+    async fn start_upload(&mut self, segment: Segment) -> bool {
+        let id = segment.id;
+        // the row says `uploading` before the first byte leaves, so that a crash leaves a doubt behind
+        if let Err(error) = self.store.call(move |store| store.begin_upload(id)).await {
+            log::warn!("[upload] begin {}: {error}", segment.key);
+            return false;
+        }
+        let options = Options {
+            conditional: self.state.conditional == Conditional::Known(true),
+            multipart_threshold_bytes: self.config.multipart_threshold_bytes,
+        };
+        let (s3, path, task_segment) = (self.s3.clone(), self.store.path(&segment), segment.clone());
+        let task = self
+            .state
+            .jobs
+            .spawn(async move { Done::Upload(attempt::run(&s3, &task_segment, &path, options).await) });
+        self.state.in_flight.insert(task.id(), segment);
+        true
+    }
+
+    fn ended(&mut self, done: Result<(Id, Done), JoinError>) {
+        match done {
+            Ok((id, Done::Upload(ended))) => {
+                if let Some(segment) = self.state.in_flight.remove(&id) {
+                    self.upload_ended(&segment, ended);
+                }
+            }
+            Ok((_, Done::Probe(found))) => self.probe_ended(found),
+            Ok((_, Done::Manifests(result))) => self.manifests_ended(result),
+            Ok((_, Done::Swept)) => {}
+            Err(stopped) => {
+                log::error!("[upload] an upload task stopped: {stopped}; this is a bug, please report it");
+                if let Some(segment) = self.state.in_flight.remove(&stopped.id()) {
+                    let ended = Ended::Blamed("the upload task stopped".into());
+                    self.upload_ended(&segment, ended);
+                } else if self.state.conditional == Conditional::Probing {
+                    self.state.conditional = Conditional::Known(false);
+                } else {
+                    self.state.manifests_running = false;
+                }
+            }
+        }
+    }
+
+    fn upload_ended(&mut self, segment: &Segment, ended: Ended) {
+        match &ended {
+            Ended::Link(trouble) => self.link_failed(trouble),
+            Ended::Uploaded => {
+                self.link_works();
+                self.board.upload_succeeded(Timestamp::now());
+                self.state.manifests_due = None;
+                log::debug!("[upload] {} uploaded, {} bytes", segment.key, segment.bytes);
+            }
+            // S3 answered, about this object
+            Ended::Later(_) | Ended::Blamed(_) | Ended::Failed(_) => self.link_works(),
+            Ended::Lost(_) => {}
+        }
+        let wait = object_backoff(segment.attempts + 1, fastrand::f64());
+        let finish = Finish::from_end(segment, ended, self.config.max_retries, Timestamp::now(), wait);
+        self.state.unsaved.push_back((segment.id, finish));
+    }
+
+    fn probe_ended(&mut self, found: Found) {
+        self.state.conditional = match found {
+            Found::Conditional(honoured) => {
+                self.link_works();
+                let place = self.s3.place();
+                let how = if honoured { "honours" } else { "ignores" };
+                let then =
+                    if honoured { "" } else { "; objects are looked up before any repeated upload instead" };
+                log::info!(
+                    "[upload] bucket {} at {} answers and {how} If-None-Match{then}",
+                    place.bucket,
+                    place.host
+                );
+                self.start_sweep();
+                Conditional::Known(honoured)
+            }
+            Found::Denied(reason) => {
+                log::info!("[upload] what the store can do is not known: {reason}");
+                Conditional::Known(false)
+            }
+            Found::Trouble(trouble) => {
+                self.link_failed(&trouble);
+                Conditional::Unknown
+            }
+        };
+    }
+
+    fn start_sweep(&mut self) {
+        let (s3, root) = (self.s3.clone(), self.config.prefix.root().to_owned());
+        self.state.jobs.spawn(async move {
+            match s3.sweep_multipart(&root, Timestamp::now().minus(STALE_MULTIPART)).await {
+                Ok(0) => {}
+                Ok(swept) => log::info!("[upload] aborted {swept} multipart uploads that nobody finished"),
+                // not every store can list them, not every key may
+                Err(missing) => log::debug!("[upload] list multipart uploads: {}", missing.reason),
+            }
+            Done::Swept
+        });
+    }
+
+    fn manifests_ended(&mut self, result: Result<usize, Trouble>) {
+        self.state.manifests_running = false;
+        let now = Instant::now();
+        self.state.manifests_due = Some(now + MANIFESTS_EVERY);
+        let line = match result {
+            Ok(_) => self.state.manifest_link.succeeded(now),
+            Err(trouble) => self.state.manifest_link.failed(now, &trouble, fastrand::f64()),
+        };
+        if let Some(line) = line {
+            log::warn!("[upload] manifests: {line}");
+        }
+    }
+
+    fn link_failed(&mut self, trouble: &Trouble) {
+        if trouble.stale_credentials {
+            self.s3.credentials().mark_stale();
+        }
+        let state = if trouble.misconfigured { UploadState::Misconfigured } else { UploadState::Waiting };
+        self.board.set_upload(state, Some(trouble.reason.clone()));
+        match self.state.link.failed(Instant::now(), trouble, fastrand::f64()) {
+            Some(line) if trouble.misconfigured => log::error!("[upload] {line}"),
+            Some(line) => log::warn!("[upload] {line}; segments stay on disk until it does"),
+            None => {}
+        }
+    }
+
+    fn link_works(&mut self) {
+        if let Some(line) = self.state.link.succeeded(Instant::now()) {
+            log::info!("[upload] {line}");
+        }
+        self.board.set_upload(UploadState::Ok, None);
+    }
+
+    /// Writes down how attempts ended; what the database does not take now is tried again.
+    async fn save(&mut self) {
+        while let Some((id, finish)) = self.state.unsaved.pop_front() {
+            let again = finish.clone();
+            if let Err(error) = self.store.call(move |store| finish.apply(store, id)).await {
+                log::warn!("[upload] write how an upload ended: {error}; it is tried again");
+                self.state.unsaved.push_front((id, again));
+                return;
+            }
+        }
+    }
+
+    /// How long to sleep when nothing wakes us.
+    fn pause(&self) -> Duration {
+        let probe = self.state.link.next_probe();
+        let until_probe = probe.map_or(LOOK_EVERY, |at| at.duration_since(Instant::now()));
+        until_probe.clamp(Duration::from_millis(10), LOOK_EVERY)
+    }
+
+    /// Ends what is still under way, leaves its rows in doubt, and writes the last manifests.
+    async fn stop(mut self, deadline: Option<Instant>) {
+        self.state.jobs.shutdown().await;
+        let interrupted: Vec<Segment> = self.state.in_flight.drain().map(|(_, segment)| segment).collect();
+        if !interrupted.is_empty() {
+            log::info!("[upload] {} uploads interrupted by the stop; they stay queued", interrupted.len());
+        }
+        for segment in interrupted {
+            self.state.unsaved.push_back((segment.id, Finish::interrupted(Timestamp::now())));
+        }
+        self.save().await;
+        if self.state.link.is_up() && self.state.conditional != Conditional::Unknown {
+            let left = deadline.map_or(Duration::ZERO, |end| end.duration_since(Instant::now()));
+            match tokio::time::timeout(left.max(LAST_MANIFESTS), self.manifests.pass(true)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(trouble)) => log::warn!("[upload] last manifests: {}", trouble.reason),
+                Err(_) => {
+                    log::warn!("[upload] last manifests: no answer in time; the next start writes them")
+                }
+            }
+        }
+        self.board.set_upload(UploadState::Stopped, None);
+    }
+}
