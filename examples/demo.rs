@@ -66,6 +66,7 @@ fn run(options: &Options) -> Result<()> {
     let server = SocketAddr::new(options.bind, free_port(options.bind, options.http_port)?);
     let config = configure(&folder, &camera, &s3, server)?;
     logging::init(&config.logging)?;
+    quiet_the_camera();
 
     let started = Instant::now();
     let shutdown = Shutdown::new();
@@ -91,6 +92,15 @@ fn start_pipeline(config: Config, shutdown: &Shutdown) -> Result<JoinHandle<Resu
         .name("pipeline".into())
         .spawn(move || app::run(config, Parts::ALL, shutdown))
         .context(Kind::Internal, || "start the pipeline's thread")
+}
+
+/// The simulated camera lives in this process: what it says of viewers is not the program's log. GST_DEBUG shows it.
+fn quiet_the_camera() {
+    if std::env::var_os("GST_DEBUG").is_none() {
+        for category in ["rtspclient", "rtspmedia", "rtspstream", "rtpsession"] {
+            gst::log::set_threshold_for_name(category, gst::DebugLevel::None);
+        }
+    }
 }
 
 /// Writes the configuration and reads it back as the program would.

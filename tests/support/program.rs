@@ -240,7 +240,7 @@ pub fn query(database: &Path, sql: &str) -> rusqlite::Result<Vec<Map<String, Val
     let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     let mut statement = connection.prepare(sql)?;
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let rows = statement.query_map([], |row| {
         names.iter().enumerate().map(|(index, name)| Ok((name.clone(), json(row.get_ref(index)?)))).collect()
     })?;
