@@ -19,7 +19,7 @@ use crate::retention;
 use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
 use crate::signals;
-use crate::status::Board;
+use crate::status::{Board, CameraState};
 use crate::store::{Role, RoleLock, Store};
 use crate::upload::Uploader;
 
@@ -170,6 +170,12 @@ impl Running {
             uploader: None,
             server: None,
         };
+        if parts.capture {
+            // before the first question is answered: no camera may look forgotten
+            for camera in &config.cameras {
+                board.set_camera(&camera.name, CameraState::Starting, None, Timestamp::now());
+            }
+        }
         if parts.serve && config.server.enabled {
             let server = runtime.block_on(Server::bind(
                 &config.server,
