@@ -207,7 +207,8 @@ fn trouble(answer: &Answer, place: &Place, now: Timestamp) -> Option<Trouble> {
             "the bucket {:?} does not exist at {}; create it or correct s3.bucket",
             place.bucket, place.host
         ),
-        (_, "InvalidAccessKeyId") => {
+        // NotSignedUp is how some stores say it
+        (_, "InvalidAccessKeyId" | "NotSignedUp") => {
             "S3 does not know the access key; correct AWS_ACCESS_KEY_ID or the profile".into()
         }
         (_, "SignatureDoesNotMatch") => {
@@ -245,6 +246,7 @@ fn trouble(answer: &Answer, place: &Place, now: Timestamp) -> Option<Trouble> {
     let stale = matches!(
         code,
         "InvalidAccessKeyId"
+            | "NotSignedUp"
             | "SignatureDoesNotMatch"
             | "ExpiredToken"
             | "TokenRefreshRequired"
@@ -254,10 +256,12 @@ fn trouble(answer: &Answer, place: &Place, now: Timestamp) -> Option<Trouble> {
 }
 
 fn denied(answer: &Answer, place: &Place) -> Trouble {
+    // not the message: some stores name the access key in it
+    let code = answer.code.as_deref().map_or_else(|| answer.status.to_string(), str::to_owned);
     let sentence = format!(
-        "S3 denies access to bucket {:?} ({}); allow s3:PutObject, s3:GetObject and s3:ListBucket for these credentials",
+        "S3 denies access to bucket {:?} ({code}); allow s3:PutObject, s3:GetObject and s3:ListBucket for these \
+         credentials",
         place.bucket,
-        refusal(answer)
     );
     // HEAD has no code: the refusal may as well be an expired token
     Trouble { stale_credentials: true, ..misconfigured(sentence) }

@@ -73,6 +73,7 @@ fn every_answer_to_a_put_has_its_meaning() {
         (403, "", Short::Misconfigured),
         (403, "SignatureDoesNotMatch", Short::Misconfigured),
         (403, "InvalidAccessKeyId", Short::Misconfigured),
+        (403, "NotSignedUp", Short::Misconfigured),
         (400, "InvalidAccessKeyId", Short::Misconfigured),
         (400, "ExpiredToken", Short::Misconfigured),
         (403, "ExpiredToken", Short::Misconfigured),

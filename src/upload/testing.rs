@@ -17,9 +17,13 @@ use sha2::Sha256;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::Uploader;
 use super::s3::{S3, Source};
-use crate::config::{S3Config, Secret};
-use crate::segment::Prefix;
+use crate::config::{S3Config, Secret, StorageConfig};
+use crate::segment::{CameraName, FileName, NewSegment, Prefix, RunId, Segment, State, Timestamp};
+use crate::shutdown::Shutdown;
+use crate::status::{Board, UploadState};
+use crate::store::Store;
 
 pub const BUCKET: &str = "bucket";
 pub const ACCESS_KEY: &str = "AKTESTTESTTESTTEST";
@@ -140,8 +144,6 @@ pub struct Objects {
     /// Every fault goes for every method, as a network in between would.
     pub every_method: bool,
     pub ignores_conditions: bool,
-    /// PUTs of segments that wait here for their release, and the most at once.
-    pub at_once: (usize, usize),
 }
 
 #[derive(Clone)]
@@ -277,4 +279,125 @@ pub async fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     tokio::time::timeout(Duration::from_secs(30), waiting)
         .await
         .unwrap_or_else(|_| panic!("waited in vain: {what}"));
+}
+
+/// A store of rows and files in a folder of its own, and an uploader over it.
+pub struct Bench {
+    pub store: Store,
+    pub board: Board,
+    pub wake: Arc<tokio::sync::Notify>,
+    pub dir: tempfile::TempDir,
+    pub run: RunId,
+}
+
+/// An uploader under way.
+pub struct Started {
+    shutdown: Shutdown,
+    task: JoinHandle<crate::error::Result<()>>,
+}
+
+impl Started {
+    pub async fn stop(self) {
+        self.shutdown.request();
+        self.task.await.unwrap().unwrap();
+    }
+
+    /// As `kill -9` would: rows stay as they are.
+    pub async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = StorageConfig {
+            local_buffer: Duration::from_secs(1800),
+            segments_dir: dir.path().join("segments"),
+            database: dir.path().join("segments.db"),
+            max_size_bytes: None,
+            min_free_bytes: 0,
+        };
+        let store = Store::open(&config, &Prefix::new(Prefix::DEFAULT).unwrap()).unwrap();
+        let run = store.begin_run(&camera(), Timestamp::now()).unwrap();
+        Self { store, board: Board::new(), wake: Arc::default(), dir, run }
+    }
+
+    pub fn segment(&self, epoch: i64) -> Segment {
+        self.segment_of(epoch, format!("video of {epoch}").as_bytes())
+    }
+
+    /// A closed segment of ten seconds: file and row.
+    pub fn segment_of(&self, epoch: i64, content: &[u8]) -> Segment {
+        let file = FileName::new(epoch);
+        let path = self.store.camera_dir(&camera()).unwrap().join(file.to_string());
+        std::fs::write(path, content).unwrap();
+        let new = NewSegment {
+            camera: camera(),
+            run: self.run,
+            start: Timestamp::from_seconds(epoch),
+            duration: Duration::from_secs(10),
+            bytes: content.len() as u64,
+            md5: md5_of(content),
+            sha256: sha256_of(content),
+            file,
+        };
+        self.store.insert(&new).unwrap()
+    }
+
+    pub fn start(&self, config: S3Config) -> Started {
+        self.start_as(config, source())
+    }
+
+    pub fn start_as(&self, config: S3Config, source: Source) -> Started {
+        let uploader = Uploader {
+            config,
+            store: self.store.clone(),
+            board: self.board.clone(),
+            wake: self.wake.clone(),
+            segment_duration: Duration::from_secs(10),
+        };
+        let shutdown = Shutdown::new();
+        let stop = shutdown.clone();
+        let task = tokio::spawn(uploader.run_as(source, stop, Duration::from_secs(10)));
+        Started { shutdown, task }
+    }
+
+    pub fn again(&self, segment: &Segment) -> Segment {
+        self.store.find(&segment.camera, segment.file).unwrap().unwrap()
+    }
+
+    pub async fn reaches(&self, segment: &Segment, state: State) -> Segment {
+        eventually(&format!("{} is {}", segment.file, state.as_str()), || self.again(segment).state == state)
+            .await;
+        self.again(segment)
+    }
+
+    /// The board's sentence, once it shows `state`.
+    pub async fn shows(&self, state: UploadState) -> String {
+        let shown = || self.board.snapshot().upload.filter(|upload| upload.state == state);
+        eventually(state.as_str(), || shown().is_some()).await;
+        shown().and_then(|upload| upload.reason).unwrap_or_default()
+    }
+}
+
+pub fn camera() -> CameraName {
+    CameraName::new("cam").unwrap()
+}
+
+impl Faulty {
+    pub fn path(segment: &Segment) -> String {
+        format!("/{BUCKET}/{}", segment.key)
+    }
+
+    pub fn commits(&self, segment: &Segment) -> u32 {
+        self.objects.lock().unwrap().commits.get(&Self::path(segment)).copied().unwrap_or(0)
+    }
+
+    /// How often the segment's key was asked for with `method`.
+    pub fn requests(&self, method: &str, segment: &Segment) -> usize {
+        let line = format!("{method} {}", Self::path(segment));
+        self.objects.lock().unwrap().requests.iter().filter(|request| **request == line).count()
+    }
 }
