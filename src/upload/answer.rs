@@ -113,7 +113,7 @@ pub struct Place {
 }
 
 /// Beyond this the clocks disagree so much that signatures are refused for it (S3 allows 15 minutes).
-const SKEW_SUSPECT: Duration = Duration::from_secs(300);
+const SKEW_SUSPECT: Duration = Duration::from_secs(14 * 60);
 
 pub fn put(reply: &Reply, expected_md5_hex: &str, place: &Place, now: Timestamp) -> Put {
     let answer = match reply {
@@ -124,7 +124,7 @@ pub fn put(reply: &Reply, expected_md5_hex: &str, place: &Place, now: Timestamp)
         200..=299 if answer.etag.as_deref() == Some(expected_md5_hex) => Put::Confirmed,
         200..=299 => Put::Unproven,
         412 => Put::Exists,
-        409 => Put::Conflict,
+        409 if is_conflict(answer) => Put::Conflict,
         _ => match trouble(answer, place, now) {
             Some(trouble) => Put::Link(trouble),
             None => Put::Blamed { reason: refusal(answer), suspect_file: blames_bytes(answer) },
@@ -310,6 +310,10 @@ fn refusal(answer: &Answer) -> String {
         text = format!("{text}: {message}");
     }
     text
+}
+
+fn is_conflict(answer: &Answer) -> bool {
+    matches!(answer.code.as_deref(), Some("ConditionalRequestConflict" | "OperationAborted"))
 }
 
 fn blames_bytes(answer: &Answer) -> bool {

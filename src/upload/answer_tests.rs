@@ -50,6 +50,7 @@ fn every_answer_to_a_put_has_its_meaning() {
         (412, "PreconditionFailed", Short::Exists),
         (409, "ConditionalRequestConflict", Short::Conflict),
         (409, "OperationAborted", Short::Conflict),
+        (409, "InvalidBucketState", Short::Blamed),
         (400, "BadDigest", Short::BlamedFile),
         (400, "InvalidDigest", Short::BlamedFile),
         (400, "XAmzContentSHA256Mismatch", Short::BlamedFile),

@@ -87,6 +87,19 @@ async fn a_doubt_holds_a_put_back_until_head_gives_a_definite_answer() {
 }
 
 #[tokio::test]
+async fn without_the_right_to_list_the_condition_guards_a_doubtful_upload() {
+    let bench = Bench::new();
+    let store = faulty([]).await;
+    store.objects.lock().unwrap().hides_absence = true;
+    let segment = bench.segment(HOUR);
+    bench.store.begin_upload(segment.id).unwrap();
+    let uploader = bench.start(config(store.server.address));
+    bench.reaches(&segment, State::Uploaded).await;
+    uploader.stop().await;
+    assert_eq!((store.requests("HEAD", &segment), store.commits(&segment)), (1, 1));
+}
+
+#[tokio::test]
 async fn a_kill_while_uploading_costs_no_second_upload() {
     let bench = Bench::new();
     let store = faulty([]).await;

@@ -1,16 +1,10 @@
 //! Stores for the tests: a real one that verifies signatures and checksums (s3s-fs), and a small faulty one.
 
-use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
@@ -24,6 +18,9 @@ use crate::segment::{CameraName, FileName, NewSegment, Prefix, RunId, Segment, S
 use crate::shutdown::Shutdown;
 use crate::status::{Board, UploadState};
 use crate::store::Store;
+
+mod faulty;
+pub use faulty::{Fault, Faulty, faulty};
 
 pub const BUCKET: &str = "bucket";
 pub const ACCESS_KEY: &str = "AKTESTTESTTESTTEST";
@@ -116,159 +113,6 @@ pub async fn real(root: &Path, address: &str) -> Running {
     .await
 }
 
-/// What the faulty store does with one PUT of a segment.
-#[derive(Clone, Debug)]
-pub enum Fault {
-    Status(u16, &'static str),
-    CommitThenStatus(u16, &'static str),
-    CommitThenReset,
-    /// Success with this ETag, committed or not.
-    Etag {
-        commit: bool,
-        etag: Option<&'static str>,
-    },
-    Redirect,
-    /// Never answers.
-    Stall,
-}
-
-#[derive(Default)]
-pub struct Objects {
-    pub stored: HashMap<String, Stored>,
-    /// How often each key was written.
-    pub commits: HashMap<String, u32>,
-    /// Faults for the next PUTs of segments, in order; none left: all is well.
-    pub plan: VecDeque<Fault>,
-    /// `PUT /bucket/key`, in order.
-    pub requests: Vec<String>,
-    /// Every fault goes for every method, as a network in between would.
-    pub every_method: bool,
-    pub ignores_conditions: bool,
-}
-
-#[derive(Clone)]
-pub struct Stored {
-    pub body: Bytes,
-    pub sha256: Option<String>,
-    pub content_type: Option<String>,
-}
-
-pub struct Faulty {
-    pub objects: Arc<Mutex<Objects>>,
-    pub server: Running,
-}
-
-pub async fn faulty(plan: impl IntoIterator<Item = Fault>) -> Faulty {
-    let objects = Arc::new(Mutex::new(Objects { plan: plan.into_iter().collect(), ..Objects::default() }));
-    let shared = objects.clone();
-    let server = listen("127.0.0.1:0", move |stream| {
-        let shared = shared.clone();
-        async move {
-            let service = service_fn(move |request| answer(shared.clone(), request));
-            let server = hyper::server::conn::http1::Builder::new();
-            let _ = server.serve_connection(TokioIo::new(stream), service).await;
-        }
-    })
-    .await;
-    Faulty { objects, server }
-}
-
-type Answered = Result<Response<Full<Bytes>>, std::io::Error>;
-
-async fn answer(objects: Arc<Mutex<Objects>>, request: Request<Incoming>) -> Answered {
-    let (parts, body) = request.into_parts();
-    let key = parts.uri.path().to_owned();
-    let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
-    let header =
-        |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let is_put = parts.method == "PUT";
-    let is_segment = key.contains("segment_");
-    let fault = {
-        let mut objects = objects.lock().unwrap();
-        objects.requests.push(format!("{} {key}", parts.method));
-        if is_segment && (is_put || objects.every_method) { objects.plan.pop_front() } else { None }
-    };
-    let stored = Stored {
-        body: body.clone(),
-        sha256: header("x-amz-meta-sha256"),
-        content_type: header("content-type"),
-    };
-    let commit = || {
-        let mut objects = objects.lock().unwrap();
-        objects.stored.insert(key.clone(), stored.clone());
-        *objects.commits.entry(key.clone()).or_default() += 1;
-    };
-    match fault {
-        Some(Fault::Status(status, code)) => return Ok(error(status, code)),
-        Some(Fault::CommitThenStatus(status, code)) => {
-            commit();
-            return Ok(error(status, code));
-        }
-        Some(Fault::CommitThenReset) => {
-            commit();
-            return Err(std::io::Error::other("reset"));
-        }
-        Some(Fault::Etag { commit: stores, etag }) => {
-            if stores {
-                commit();
-            }
-            let response = match etag {
-                Some(etag) => Response::builder().header("etag", format!("\"{etag}\"")),
-                None => Response::builder(),
-            };
-            return Ok(response.body(Full::from("welcome")).unwrap());
-        }
-        Some(Fault::Redirect) => {
-            let elsewhere = "http://127.0.0.1:1/login";
-            return Ok(Response::builder()
-                .status(302)
-                .header("location", elsewhere)
-                .body(Full::default())
-                .unwrap());
-        }
-        Some(Fault::Stall) => {
-            std::future::pending::<()>().await;
-        }
-        None => {}
-    }
-    if is_put {
-        let taken = {
-            let objects = objects.lock().unwrap();
-            !objects.ignores_conditions
-                && objects.stored.contains_key(&key)
-                && header("if-none-match").is_some()
-        };
-        if taken {
-            return Ok(error(412, "PreconditionFailed"));
-        }
-        commit();
-        let etag = format!("\"{}\"", hex::encode(md5_of(&body)));
-        return Ok(Response::builder().header("etag", etag).body(Full::default()).unwrap());
-    }
-    if parts.method == "DELETE" {
-        objects.lock().unwrap().stored.remove(&key);
-        return Ok(Response::builder().status(204).body(Full::default()).unwrap());
-    }
-    let found = objects.lock().unwrap().stored.get(&key).cloned();
-    Ok(match found {
-        None => error(404, "NoSuchKey"),
-        Some(stored) => {
-            let mut response = Response::builder()
-                .header("etag", format!("\"{}\"", hex::encode(md5_of(&stored.body))))
-                .header("content-type", stored.content_type.unwrap_or_default());
-            if let Some(sha256) = stored.sha256 {
-                response = response.header("x-amz-meta-sha256", sha256);
-            }
-            response.body(Full::from(stored.body)).unwrap()
-        }
-    })
-}
-
-fn error(status: u16, code: &str) -> Response<Full<Bytes>> {
-    let document = format!("<Error><Code>{code}</Code><Message>injected</Message></Error>");
-    Response::builder().status(status).body(Full::from(document)).unwrap()
-}
-
 /// Waits until `done`, at most half a minute.
 pub async fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let waiting = async {
@@ -286,7 +130,8 @@ pub struct Bench {
     pub store: Store,
     pub board: Board,
     pub wake: Arc<tokio::sync::Notify>,
-    pub dir: tempfile::TempDir,
+    /// Deleted with the bench.
+    _dir: tempfile::TempDir,
     pub run: RunId,
 }
 
@@ -321,7 +166,7 @@ impl Bench {
         };
         let store = Store::open(&config, &Prefix::new(Prefix::DEFAULT).unwrap()).unwrap();
         let run = store.begin_run(&camera(), Timestamp::now()).unwrap();
-        Self { store, board: Board::new(), wake: Arc::default(), dir, run }
+        Self { store, board: Board::new(), wake: Arc::default(), _dir: dir, run }
     }
 
     pub fn segment(&self, epoch: i64) -> Segment {
@@ -384,20 +229,4 @@ impl Bench {
 
 pub fn camera() -> CameraName {
     CameraName::new("cam").unwrap()
-}
-
-impl Faulty {
-    pub fn path(segment: &Segment) -> String {
-        format!("/{BUCKET}/{}", segment.key)
-    }
-
-    pub fn commits(&self, segment: &Segment) -> u32 {
-        self.objects.lock().unwrap().commits.get(&Self::path(segment)).copied().unwrap_or(0)
-    }
-
-    /// How often the segment's key was asked for with `method`.
-    pub fn requests(&self, method: &str, segment: &Segment) -> usize {
-        let line = format!("{method} {}", Self::path(segment));
-        self.objects.lock().unwrap().requests.iter().filter(|request| **request == line).count()
-    }
 }
