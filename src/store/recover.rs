@@ -241,3 +241,6 @@ impl Store {
         Ok(segment.end())
     }
 }
+
+#[cfg(test)]
+mod tests;
