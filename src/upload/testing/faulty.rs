@@ -25,6 +25,7 @@ pub enum Fault {
         commit: bool,
         etag: Option<&'static str>,
     },
+    /// To a page that does not exist here either: followed, it would look like an absent object.
     Redirect,
     /// Never answers.
     Stall,
@@ -120,7 +121,7 @@ impl Objects {
                 Ok(response.body(Full::from("welcome")).unwrap())
             }
             Fault::Redirect => {
-                let response = Response::builder().status(302).header("location", "http://127.0.0.1:1/login");
+                let response = Response::builder().status(302).header("location", "/login");
                 Ok(response.body(Full::default()).unwrap())
             }
         }
