@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::camera::{self, Camera, CameraParts, Codecs, Template};
+use crate::camera::{self, Camera, CameraParts, Codecs, Template, prove};
 use crate::config::{CameraConfig, Config};
 use crate::error::{Context, Error, Kind, Result};
 use crate::http::{ServedCamera, Server};
@@ -19,7 +19,7 @@ use crate::retention;
 use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
 use crate::signals;
-use crate::status::Board;
+use crate::status::{Board, CameraState};
 use crate::store::{Role, RoleLock, Store};
 use crate::upload::Uploader;
 
@@ -54,7 +54,8 @@ impl Parts {
 pub fn run(config: Config, parts: Parts, shutdown: Shutdown) -> Result<()> {
     // attohttpc inside the credentials' crate asks rustls for a process-wide provider; a second install is no error
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let templates = if parts.capture { load_templates(&config)? } else { Vec::new() };
+    let codecs = Arc::new(Codecs::new());
+    let templates = if parts.capture { load_templates(&config, &codecs)? } else { Vec::new() };
     let store = Store::open(&config.storage, &config.s3.prefix)?;
     let locks: Vec<RoleLock> = parts.roles().map(|role| store.lock(role)).collect::<Result<_>>()?;
     if parts.capture {
@@ -62,11 +63,13 @@ pub fn run(config: Config, parts: Parts, shutdown: Shutdown) -> Result<()> {
     }
     let runtime = runtime()?;
     let signals = runtime.spawn(signals::watch(shutdown.clone()));
-    let outcome = Running::start(&config, parts, templates, &store, &runtime).and_then(|running| {
-        log::info!("ready: {}", describe(&config, parts));
-        shutdown.wait_forever();
-        running.stop(&runtime)
-    });
+    let outcome = Running::start(&config, parts, Prepared { templates, codecs }, &store, &runtime).and_then(
+        |running| {
+            log::info!("ready: {}", describe(&config, parts));
+            shutdown.wait_forever();
+            running.stop(&runtime)
+        },
+    );
     signals.abort();
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(locks);
@@ -74,7 +77,7 @@ pub fn run(config: Config, parts: Parts, shutdown: Shutdown) -> Result<()> {
     outcome
 }
 
-fn load_templates(config: &Config) -> Result<Vec<(CameraConfig, Template)>> {
+fn load_templates(config: &Config, codecs: &Codecs) -> Result<Vec<(CameraConfig, Template)>> {
     gst::init().context(Kind::Pipeline, || "start GStreamer; install gstreamer1.0-plugins-base")?;
     config
         .cameras
@@ -82,7 +85,7 @@ fn load_templates(config: &Config) -> Result<Vec<(CameraConfig, Template)>> {
         .map(|camera| {
             let named = |error: Error| Error::new(error.kind(), format!("camera {}: {error}", camera.name));
             let template = Template::load(&camera.capture).map_err(named)?;
-            template.check(&camera.capture).map_err(named)?;
+            prove::parses(camera, &template, codecs).map_err(named)?;
             Ok((camera.clone(), template))
         })
         .collect()
@@ -128,6 +131,12 @@ fn describe(config: &Config, parts: Parts) -> String {
     what.join(", ")
 }
 
+/// What cameras need that was checked before anything started.
+struct Prepared {
+    templates: Vec<(CameraConfig, Template)>,
+    codecs: Arc<Codecs>,
+}
+
 /// The started parts, each with its own stop signal, so that they can stop one after the other.
 struct Running {
     board: Board,
@@ -148,7 +157,7 @@ impl Running {
     fn start(
         config: &Config,
         parts: Parts,
-        templates: Vec<(CameraConfig, Template)>,
+        cameras: Prepared,
         store: &Store,
         runtime: &Runtime,
     ) -> Result<Running> {
@@ -161,11 +170,19 @@ impl Running {
             uploader: None,
             server: None,
         };
+        if parts.capture {
+            // before the first question is answered: no camera may look forgotten
+            for camera in &config.cameras {
+                board.set_camera(&camera.name, CameraState::Starting, None, Timestamp::now());
+            }
+        }
         if parts.serve && config.server.enabled {
-            let cameras = served(config);
-            let server =
-                runtime.block_on(Server::bind(&config.server, cameras, store.clone(), board.clone()))?;
-            log::info!("[http] listening on http://{}", server.local_addr());
+            let server = runtime.block_on(Server::bind(
+                &config.server,
+                served(config),
+                store.clone(),
+                board.clone(),
+            ))?;
             let spawn = |shutdown| server.run(shutdown, HTTP_DRAIN);
             running.server = Some(Part::spawn(runtime, "http", spawn));
         }
@@ -185,8 +202,8 @@ impl Running {
             running.retention =
                 Some(Part::spawn(runtime, "retention", |shutdown| retention::run(store, board, shutdown)));
         }
-        let camera_parts = CameraParts { store: store.clone(), board, wake, codecs: Arc::new(Codecs::new()) };
-        for (camera, template) in templates {
+        let camera_parts = CameraParts { store: store.clone(), board, wake, codecs: cameras.codecs };
+        for (camera, template) in cameras.templates {
             match Camera::start(camera, template, camera_parts.clone()) {
                 Ok(camera) => running.cameras.push(camera),
                 Err(error) => {

@@ -89,22 +89,20 @@ pub fn parse(description: &str, origin: &str) -> Result<(gst::Pipeline, gst::Ele
             .filter(|name| !super::probe::exists(name))
             .map(|name| format!("{name} ({})", package_of(name)))
             .collect();
-        let what = if missing.is_empty() {
-            error.message().to_owned()
+        // a package can be installed later, a typo stays: only the typo is a matter of configuration
+        let (kind, what) = if missing.is_empty() {
+            (Kind::Config, error.message().to_owned())
         } else {
-            format!("missing {}; install the package", missing.join(", "))
+            (Kind::Pipeline, format!("missing {}; install the package", missing.join(", ")))
         };
-        Error::new(Kind::Pipeline, format!("parse pipeline {origin}: {what}"))
+        Error::new(kind, format!("parse pipeline {origin}: {what}"))
     })?;
     let pipeline = parsed.downcast::<gst::Pipeline>().map_err(|_| {
-        Error::new(Kind::Pipeline, format!("parse pipeline {origin}: found a single element, not a pipeline"))
+        Error::new(Kind::Config, format!("parse pipeline {origin}: found a single element, not a pipeline"))
     })?;
     let named = |name: &str, needed: &str| {
         pipeline.by_name(name).ok_or_else(|| {
-            Error::new(
-                Kind::Pipeline,
-                format!("parse pipeline {origin}: no element has name={name}; {needed}"),
-            )
+            Error::new(Kind::Config, format!("parse pipeline {origin}: no element has name={name}; {needed}"))
         })
     };
     let src = named("src", "give the source element that name, for example: rtspsrc name=src")?;
@@ -112,7 +110,7 @@ pub fn parse(description: &str, origin: &str) -> Result<(gst::Pipeline, gst::Ele
     match sink.factory().map(|factory| factory.name().to_string()) {
         Some(factory) if factory == "hlssink2" => Ok((pipeline, src, sink)),
         other => Err(Error::new(
-            Kind::Pipeline,
+            Kind::Config,
             format!(
                 "parse pipeline {origin}: name=sink is {}, it must be hlssink2",
                 other.as_deref().unwrap_or("unknown")

@@ -2,7 +2,7 @@
 
 use gst::prelude::*;
 
-use super::codec::{Codec, Codecs, Latches, Role};
+use super::codec::{Chosen, Codec, Codecs, Latches};
 use super::pipeline;
 use super::teardown::set_null;
 use super::template::Template;
@@ -23,20 +23,38 @@ pub fn prove(camera: &CameraConfig, codecs: &Codecs) -> Result<String> {
     Ok(format!("{} — {}", template.origin(), lines.join("; ")))
 }
 
-fn prove_codec(camera: &CameraConfig, template: &Template, codec: Codec, codecs: &Codecs) -> Result<String> {
-    let roles: Vec<Role> = [Role::Decoder(codec), Role::Scaler, Role::Encoder]
-        .into_iter()
-        .filter(|role| template.uses(role.name()))
-        .collect();
-    let (chain, chosen) = codecs.chain(&roles, &camera.capture, &Latches::default())?;
-    let description = template.expand(&camera.capture, codec, &chain)?;
-    let (pipeline, _, sink) = pipeline::parse(&description, template.origin())?;
-    if sink.static_pad("video").is_none_or(|pad| !pad.is_linked()) {
-        return Err(Error::new(
-            Kind::Pipeline,
-            format!("parse pipeline {}: nothing is linked to hlssink2 name=sink", template.origin()),
-        ));
+/// At start: the text must expand and parse with what this machine has, for the codec that is tried first.
+pub fn parses(camera: &CameraConfig, template: &Template, codecs: &Codecs) -> Result<()> {
+    let codec = template.fixed_codec().unwrap_or(Codec::H264);
+    let description = describe(camera, template, codec, codecs)?.0;
+    let (_, _, sink) = pipeline::parse(&description, template.origin())?;
+    must_be_linked(&sink, template)
+}
+
+fn describe(
+    camera: &CameraConfig,
+    template: &Template,
+    codec: Codec,
+    codecs: &Codecs,
+) -> Result<(String, Chosen)> {
+    let (chain, chosen) = codecs.chain(&template.roles(codec), &camera.capture, &Latches::default())?;
+    Ok((template.expand(&camera.capture, codec, &chain)?, chosen))
+}
+
+fn must_be_linked(sink: &gst::Element, template: &Template) -> Result<()> {
+    if sink.static_pad("video").is_some_and(|pad| pad.is_linked()) {
+        return Ok(());
     }
+    Err(Error::new(
+        Kind::Config,
+        format!("parse pipeline {}: nothing is linked to hlssink2 name=sink", template.origin()),
+    ))
+}
+
+fn prove_codec(camera: &CameraConfig, template: &Template, codec: Codec, codecs: &Codecs) -> Result<String> {
+    let (description, chosen) = describe(camera, template, codec, codecs)?;
+    let (pipeline, _, sink) = pipeline::parse(&description, template.origin())?;
+    must_be_linked(&sink, template)?;
     // READY opens devices and libraries, and does not connect to the camera yet
     let ready = pipeline.set_state(gst::State::Ready);
     let error = pipeline.bus().and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));

@@ -84,7 +84,7 @@ fn take_stream(caps: Option<&gst::Caps>, wanted: Codec, offer: &SharedOffer) -> 
 /// relative controls. GStreamer 1.22 joins these by RFC 3986, loses the query, and the camera refuses SETUP.
 /// Absolute controls are taken as they are.
 fn rewrite_controls(sdp: &glib::Value, base: &str) {
-    use glib::translate::{ToGlibPtr, ToGlibPtrMut};
+    use glib::translate::ToGlibPtr;
     use gst_sdp::ffi;
 
     if !sdp.is::<gst_sdp::SDPMessage>() {

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::CameraParts;
-use super::codec::{Chosen, Codec, Latches, Role};
+use super::codec::{Chosen, Codec, Latches};
 use super::failure::Failure;
 use super::pipeline::{self, CameraPipeline};
 use super::repeats::Repeats;
@@ -130,10 +130,7 @@ impl Supervisor {
 
     fn build(&mut self) -> Result<(CameraPipeline, Chosen), Error> {
         let lessons = &self.lessons;
-        let roles: Vec<Role> = [Role::Decoder(lessons.codec), Role::Scaler, Role::Encoder]
-            .into_iter()
-            .filter(|role| self.template.uses(role.name()))
-            .collect();
+        let roles = self.template.roles(lessons.codec);
         let capture = &self.camera.capture;
         let (chain, chosen) = self.parts.codecs.chain(&roles, capture, &lessons.latches)?;
         let description = self.template.expand(capture, lessons.codec, &chain)?;

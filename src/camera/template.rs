@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::codec::{Chain, Codec};
+use super::codec::{Chain, Codec, Role};
 use crate::config::{CaptureConfig, Mode};
 use crate::error::{Context, Error, Kind, Result};
 
@@ -75,6 +75,13 @@ impl Template {
         strip_comments(&self.text).contains(&format!("{{{{{placeholder}}}}}"))
     }
 
+    /// The codec elements that the text leaves to the program.
+    pub fn roles(&self, codec: Codec) -> Vec<Role> {
+        let mut roles = vec![Role::Decoder(codec), Role::Scaler, Role::Encoder];
+        roles.retain(|role| self.uses(role.name()));
+        roles
+    }
+
     /// The codec that the text is written for, where it does not leave the choice open.
     pub fn fixed_codec(&self) -> Option<Codec> {
         let text = strip_comments(&self.text);
@@ -87,11 +94,6 @@ impl Template {
         } else {
             None
         }
-    }
-
-    /// Refuses unknown placeholders and unmatched braces, whatever will fill the known ones.
-    pub fn check(&self, capture: &CaptureConfig) -> Result<()> {
-        self.expand(capture, Codec::H264, &Chain::default()).map(|_| ())
     }
 
     /// The description for `gst_parse_launch`, every placeholder filled.

@@ -122,7 +122,7 @@ fn follow(
         if let Some(failure) = codec_mismatch(&facts) {
             return Err(failure);
         }
-        match message.as_ref().map(gst::Message::view) {
+        match message.as_ref().map(|message| message.view()) {
             Some(gst::MessageView::Error(error)) => return Err(classify(error, &facts)),
             Some(gst::MessageView::Eos(_)) => return Err(Failure::Ended),
             _ => {}

@@ -90,7 +90,7 @@ impl Handler {
             .rows(move |store| Ok(playlist::sliding(&store.newest(&name, limit)?, target)))
             .await
             .map_err(|error| self.trouble("read the playlist", &error))?;
-        // a playlist without segments is legal, but VLC and ffmpeg end on it; an error they try again
+        // players end on an empty playlist without a word; this answer has words and a time to come again
         let text = text.ok_or_else(|| self.nothing_yet(&camera))?;
         Ok(answer::text(StatusCode::OK, "application/vnd.apple.mpegurl", text))
     }

@@ -72,11 +72,11 @@ fn camera_row(html: &mut String, camera: &CameraReport) {
     let name = escape(&camera.name);
     let reason = camera.reason.as_ref().map(|reason| format!(": {}", escape(reason))).unwrap_or_default();
     let last = camera.last_segment_age_seconds.map_or("none yet".into(), |age| format!("{} ago", ago(age)));
-    let _ = write!(
+    let _ = writeln!(
         html,
         "<tr><th scope=\"row\">{name}</th><td>{}{reason}</td><td>{last}</td><td>\
          <a href=\"/cameras/{name}/live.m3u8\" aria-label=\"{name} live\">live</a> \
-         <a href=\"/cameras/{name}/recent.m3u8\" aria-label=\"{name} recent\">recent</a></td></tr>\n",
+         <a href=\"/cameras/{name}/recent.m3u8\" aria-label=\"{name} recent\">recent</a></td></tr>",
         escape(&camera.state)
     );
 }

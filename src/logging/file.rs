@@ -7,7 +7,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use file_rotate::compression::Compression;
@@ -44,7 +44,7 @@ impl LogFile {
     /// Appends one line, rotating first when the file is full. Returns what to tell the user the moment the
     /// file stops working; while it does not work, lines are dropped.
     pub fn write(&self, line: &str) -> Option<String> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.lock()?;
         if let Open::Failed(at) = &*open {
             if at.elapsed() < REOPEN_AFTER {
                 return None;
@@ -66,6 +66,19 @@ impl LogFile {
         *open = Open::Failed(Instant::now());
         let path = self.path.display();
         Some(format!("write log file {path}: {cause}; lines are missing in it until it works again"))
+    }
+
+    /// A thread that panics may hold the lock already, below in [`LogFile::write`], while a panic hook logs:
+    /// it must not wait for itself.
+    fn lock(&self) -> Option<MutexGuard<'_, Open>> {
+        if !std::thread::panicking() {
+            return Some(self.open.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        match self.open.try_lock() {
+            Ok(open) => Some(open),
+            Err(TryLockError::Poisoned(open)) => Some(open.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 

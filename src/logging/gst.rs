@@ -14,15 +14,18 @@ pub fn user_asked_for_it() -> bool {
     std::env::var_os("GST_DEBUG").is_some_and(|value| !value.is_empty())
 }
 
-/// Sends GStreamer's log here. Without the user's word only warnings and errors are let out, and GStreamer's
-/// own writing to standard error ends, so that no line stands there twice. Works before and after `gst::init`.
+/// Sends GStreamer's log here. Without the user's word only warnings and errors are let out, at our debug level:
+/// each reconnect writes several, and what they mean the cameras say themselves, once. GStreamer's own writing to
+/// standard error ends then, so that no line stands there twice. Works before and after `gst::init`.
 pub fn join(user_asked_for_it: bool) {
     if !user_asked_for_it {
         gst::log::remove_default_log_function();
         gst::log::set_default_threshold(DebugLevel::Warning);
     }
-    gst::log::add_log_function(|category, level, _file, _function, _line, object, message| {
-        let Some(level) = level_of(level) else {
+    gst::log::add_log_function(move |category, level, _file, _function, _line, object, message| {
+        let Some(level) =
+            level_of(level).map(|level| if user_asked_for_it { level } else { level.max(Level::Debug) })
+        else {
             return;
         };
         let logger = log::logger();

@@ -154,4 +154,90 @@ mod tests {
             assert_eq!(output.shows(&record(target)), shown, "{target}, GST_DEBUG set: {hide_gst}");
         }
     }
+
+    /// The part of the next test that runs in a process of its own: a logger is for the whole process.
+    #[test]
+    fn child_that_logs_for_real() {
+        let Some(path) = std::env::var_os("LOGGING_CHILD_FILE") else {
+            return;
+        };
+        let config = LoggingConfig {
+            level: std::env::var("LOGGING_CHILD_LEVEL").unwrap_or("info".into()),
+            file: Some(path.into()),
+            max_size_bytes: 1 << 20,
+            backup_count: 1,
+        };
+        init(&config).unwrap();
+        ::gst::init().unwrap();
+        let category = ::gst::DebugCategory::new("doorbell", ::gst::DebugColorFlags::empty(), None);
+        ::gst::warning!(category, "lost rtsp://a:hunter2@h/1");
+        ::gst::info!(category, "fine print");
+        log::info!("[main] ready");
+        log::debug!("[main] details");
+    }
+
+    fn run_child(gst_debug: Option<&str>, journal: bool) -> (String, String) {
+        run_child_at("info", gst_debug, journal)
+    }
+
+    fn run_child_at(level: &str, gst_debug: Option<&str>, journal: bool) -> (String, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipeline.log");
+        let stderr_path = folder.path().join("stderr");
+        let stderr = std::fs::File::create(&stderr_path).unwrap();
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child
+            .args(["--exact", "logging::tests::child_that_logs_for_real", "--nocapture"])
+            .env_remove("RUST_LOG")
+            .env_remove("GST_DEBUG")
+            .env_remove("GST_DEBUG_FILE")
+            .env_remove("JOURNAL_STREAM")
+            .env("GST_DEBUG_NO_COLOR", "1")
+            .env("LOGGING_CHILD_LEVEL", level)
+            .env("LOGGING_CHILD_FILE", &path)
+            .stdout(std::process::Stdio::null());
+        if let Some(levels) = gst_debug {
+            child.env("GST_DEBUG", levels);
+        }
+        if journal {
+            let stat = rustix::fs::fstat(&stderr).unwrap();
+            child.env("JOURNAL_STREAM", format!("{}:{}", stat.st_dev, stat.st_ino));
+        }
+        assert!(child.stderr(stderr).status().unwrap().success());
+        (std::fs::read_to_string(stderr_path).unwrap(), std::fs::read_to_string(path).unwrap())
+    }
+
+    #[test]
+    fn gstreamers_warnings_are_in_both_logs_once_at_debug_level() {
+        let (stderr, file) = run_child_at("debug", None, false);
+        for log in [&stderr, &file] {
+            assert_eq!(log.matches("DEBUG gstreamer: doorbell: lost rtsp://***@h/1").count(), 1, "{log}");
+            assert_eq!(log.matches("lost rtsp").count(), 1, "{log}");
+            assert!(!log.contains("fine print"), "{log}");
+        }
+    }
+
+    #[test]
+    fn nobody_who_did_not_ask_sees_gstreamers_lines() {
+        let (stderr, file) = run_child(None, false);
+        for log in [&stderr, &file] {
+            assert_eq!(log.matches("INFO  [main] ready").count(), 1, "{log}");
+            assert!(!log.contains("lost rtsp") && !log.contains("details"), "{log}");
+        }
+    }
+
+    #[test]
+    fn gst_debug_writes_to_standard_error_as_users_know_it_and_to_the_file() {
+        let (stderr, file) = run_child(Some("doorbell:4"), false);
+        assert_eq!(stderr.matches("fine print").count(), 1, "{stderr}");
+        assert!(stderr.contains("doorbell") && !stderr.contains("gstreamer: doorbell"), "{stderr}");
+        assert_eq!(file.matches("INFO  gstreamer: doorbell: fine print").count(), 1, "{file}");
+    }
+
+    #[test]
+    fn the_journal_gets_priorities_and_the_file_times() {
+        let (stderr, file) = run_child(None, true);
+        assert!(stderr.contains("<6>[main] ready\n"), "{stderr}");
+        assert!(file.contains("Z INFO  [main] ready\n"), "{file}");
+    }
 }

@@ -145,6 +145,17 @@ mod tests {
     }
 
     #[test]
+    fn a_database_cut_short_is_refused_with_a_way_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("segments.db");
+        drop(open(&path).unwrap());
+        File::options().write(true).open(&path).unwrap().set_len(6000).unwrap();
+        let error = open(&path).map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Data, "{error}");
+        assert!(error.to_string().contains("move the database aside"), "{error}");
+    }
+
+    #[test]
     fn a_path_that_cannot_be_written_is_a_disk_error_with_the_key_to_correct() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("file"), "x").unwrap();

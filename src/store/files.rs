@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use crate::error::{Context, Error, Kind, Result};
 use crate::segment::{CameraName, FileName};
 
-/// Folder under `segments_dir` for files that hold no video. The `_`-free name is a legal camera's, too, but its
-/// files lie one level deeper, so that a camera of this name would not collide with it.
+/// Folder under `segments_dir` for files that hold no video. A camera may have this name, too: what was moved
+/// here lies one level deeper than a camera's own files.
 const UNPLAYABLE: &str = "unplayable";
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -74,3 +74,88 @@ impl Store {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, HOUR, at, bench, cam};
+    use super::*;
+    use crate::segment::State;
+
+    fn only(bench: &Bench) -> OpenManifest {
+        let open = bench.store.open_manifests().unwrap();
+        assert_eq!(open.len(), 1, "{open:?}");
+        open.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn an_hour_opens_with_its_first_upload_and_counts_what_may_still_come() {
+        let bench = bench();
+        let run = bench.run("a");
+        bench.segment("a", run, HOUR);
+        assert_eq!(bench.store.open_manifests().unwrap(), []);
+        bench.uploaded("a", run, HOUR + 10);
+        let open = only(&bench);
+        assert_eq!((open.hour, open.changes, open.written_changes), (at(HOUR), 1, 0));
+        assert_eq!((open.pending, open.written_at), (1, None));
+    }
+
+    #[test]
+    fn uploaded_lost_and_dropped_are_changes_the_other_moves_are_not() {
+        let bench = bench();
+        let run = bench.run("a");
+        let segment = bench.uploaded("a", run, HOUR);
+        let second = bench.segment("a", run, HOUR + 10);
+        bench.store.begin_upload(second.id).unwrap();
+        bench.store.finish_failed(second.id, "refused").unwrap();
+        assert_eq!((only(&bench).changes, only(&bench).pending), (1, 0), "failed waits for nobody");
+        bench.store.retry_failed(None).unwrap();
+        assert_eq!((only(&bench).changes, only(&bench).pending), (1, 1));
+        bench.store.finish_lost(second.id, "gone").unwrap();
+        assert_eq!((only(&bench).changes, only(&bench).pending), (2, 0));
+        bench.store.retain(at(HOUR + 9000)).unwrap();
+        assert_eq!(bench.state(&segment), State::Cleaned);
+        assert_eq!(only(&bench).changes, 2, "its object is still in S3");
+    }
+
+    #[test]
+    fn a_change_that_came_in_while_the_manifest_was_written_is_not_lost() {
+        let bench = bench();
+        let run = bench.run("a");
+        bench.uploaded("a", run, HOUR);
+        let seen = only(&bench);
+        bench.uploaded("a", run, HOUR + 10);
+        bench.store.manifest_written(&seen, at(HOUR + 3700), true).unwrap();
+        let open = only(&bench);
+        assert_eq!((open.changes, open.written_changes), (2, 1));
+        assert_eq!(open.written_at, Some(at(HOUR + 3700)));
+        bench.store.manifest_written(&open, at(HOUR + 3800), true).unwrap();
+        assert_eq!(bench.store.open_manifests().unwrap(), []);
+    }
+
+    #[test]
+    fn a_final_manifest_opens_again_when_a_late_segment_arrives() {
+        let bench = bench();
+        let run = bench.run("a");
+        bench.uploaded("a", run, HOUR);
+        bench.store.manifest_written(&only(&bench), at(HOUR + 3700), true).unwrap();
+        let late = bench.segment("a", run, HOUR + 20);
+        assert_eq!(bench.store.open_manifests().unwrap(), [], "nothing new to show yet");
+        bench.store.begin_upload(late.id).unwrap();
+        bench.store.finish_uploaded(late.id, at(HOUR + 4000)).unwrap();
+        assert_eq!((only(&bench).changes, only(&bench).written_changes), (2, 1));
+    }
+
+    #[test]
+    fn hours_are_told_apart_by_the_second_in_the_file_name() {
+        let bench = bench();
+        let run = bench.run("a");
+        let last = bench.uploaded("a", run, HOUR + 3599);
+        let first = bench.uploaded("a", run, HOUR + 3600);
+        let open = bench.store.open_manifests().unwrap();
+        let hours: Vec<_> = open.iter().map(|manifest| manifest.hour).collect();
+        assert_eq!(hours, [at(HOUR), at(HOUR + 3600)]);
+        assert_eq!(bench.store.hour(&cam("a"), at(HOUR)).unwrap(), [last]);
+        assert_eq!(bench.store.hour(&cam("a"), at(HOUR + 3600)).unwrap(), [first]);
+        assert_eq!(bench.store.hour(&cam("b"), at(HOUR)).unwrap(), []);
+    }
+}

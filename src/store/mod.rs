@@ -181,6 +181,11 @@ impl Store {
         lock::take(&self.inner.database, role)
     }
 
+    /// Whether any process, this one included, has the role now.
+    pub fn is_running(&self, role: Role) -> Result<bool> {
+        lock::is_held(&self.inner.database, role)
+    }
+
     /// One transaction that takes SQLite's write lock at once, so that what it reads cannot change under it.
     fn write<T>(&self, what: &str, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut connection = guard(&self.inner.writer);

@@ -76,6 +76,12 @@ pub(super) fn plan(limits: &Limits, facts: &Facts, now: Timestamp) -> Plan {
     plan
 }
 
+/// Free space between two rounds. Some file systems give space back only later: what was removed counts at once,
+/// or the next round would give up footage for space that is already won.
+pub(super) fn believed_free(at_start: u64, removed: u64, found: u64) -> u64 {
+    found.max(at_start.saturating_add(removed))
+}
+
 fn take(from: &[&Candidate], short: &mut u64, into: &mut Vec<Candidate>) {
     for file in from {
         if *short == 0 {
@@ -239,5 +245,13 @@ mod tests {
             assert_eq!(ids(&plan.drop), drop, "{}: drop", case.name);
             assert_eq!((plan.again, plan.still_short), (again, still_short), "{}", case.name);
         }
+    }
+
+    #[test]
+    fn removed_files_count_as_free_space_before_the_file_system_says_so() {
+        assert_eq!(believed_free(10, 5, 10), 15, "not given back yet");
+        assert_eq!(believed_free(10, 5, 15), 15);
+        assert_eq!(believed_free(10, 5, 40), 40, "somebody else made room, too");
+        assert_eq!(believed_free(10, u64::MAX, 0), u64::MAX);
     }
 }

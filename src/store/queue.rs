@@ -189,3 +189,6 @@ fn refused(id: SegmentId, what: &str, state: State) -> Error {
 fn cut(error: &str) -> String {
     error.chars().take(MAX_ERROR_CHARS).collect()
 }
+
+#[cfg(test)]
+mod tests;

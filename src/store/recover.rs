@@ -11,7 +11,7 @@ use rusqlite::params;
 
 use super::sql::{HAS_FILE, SqlContext, camera, state, unsigned};
 use super::{Inspected, Recovered, Store, files, rows};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::segment::{CameraName, FileName, NewSegment, RunId, SegmentId, State, Timestamp};
 
 /// What a row says of its file.
@@ -198,6 +198,8 @@ impl Store {
                     continue;
                 }
                 Ok(_) => "it holds no frame".to_owned(),
+                // the looking failed, not the file: nothing may be put aside for that
+                Err(error) if error.kind() == Kind::Pipeline => return Err(error),
                 Err(error) => error.to_string(),
             };
             let aside = files::move_aside(&self.inner.segments_dir, camera, *file)?;
@@ -241,3 +243,6 @@ impl Store {
         Ok(segment.end())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Row, Transaction, params};
 
-use super::plan::{Candidate, Facts, plan};
+use super::plan::{Candidate, Facts, believed_free, plan};
 use super::sql::{HAS_FILE, SqlContext, camera, unsigned};
 use super::{Retained, Store, files};
 use crate::error::{Context, Error, Kind, Result};
@@ -24,8 +24,7 @@ impl Store {
         let mut retained = Retained::default();
         loop {
             let mut facts = self.facts()?;
-            // some file systems give space back only later: what was removed counts at once, or too much would go
-            facts.free_bytes = self.free_bytes()?.max(free_at_start.saturating_add(freed_bytes));
+            facts.free_bytes = believed_free(free_at_start, freed_bytes, self.free_bytes()?);
             let plan = plan(&self.inner.limits, &facts, now);
 
             let cleaned = self.give_up(&plan.clean, State::Cleaned)?;
@@ -146,3 +145,6 @@ fn move_row(tx: &Transaction<'_>, id: SegmentId, to: State) -> Result<Option<(Ca
         .transpose()
         .sql(|| "give file up")
 }
+
+#[cfg(test)]
+mod tests;

@@ -236,3 +236,6 @@ fn next_place(tx: &Transaction<'_>, new: &NewSegment) -> Result<(u64, u64)> {
         Some((sequence, discontinuity, run)) => (sequence + 1, discontinuity + u64::from(run != new.run)),
     })
 }
+
+#[cfg(test)]
+mod tests;

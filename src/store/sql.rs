@@ -116,4 +116,30 @@ mod tests {
         }
         assert!(include_str!("migrations/0001.sql").contains(&format!("WHERE {HAS_FILE}")));
     }
+
+    #[test]
+    fn the_kind_of_an_error_tells_a_full_disk_from_a_missing_right_and_from_damage() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        let run = |sql: &str| connection.execute_batch(sql).sql(|| "try").unwrap_err();
+        connection.execute_batch("CREATE TABLE t (a UNIQUE); INSERT INTO t VALUES (1)").unwrap();
+        assert_eq!(run("INSERT INTO t VALUES (1)").kind(), Kind::Data);
+        assert_eq!(run("no SQL").kind(), Kind::Internal);
+        connection.execute_batch("PRAGMA max_page_count = 3").unwrap();
+        let full = run("INSERT INTO t VALUES (zeroblob(100000))");
+        assert_eq!(full.kind(), Kind::Disk);
+        assert!(full.to_string().ends_with("; free space on the disk of storage.database"), "{full}");
+        connection.execute_batch("PRAGMA query_only = 1").unwrap();
+        let denied = run("INSERT INTO t VALUES (2)");
+        assert_eq!(denied.kind(), Kind::Disk);
+        assert!(denied.to_string().contains("write access"), "{denied}");
+    }
+
+    #[test]
+    fn a_row_with_a_state_of_another_program_is_damaged_data_not_a_panic() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        let read = |sql: &str| connection.query_row(sql, [], |row| state(row, 0)).sql(|| "read").unwrap_err();
+        let error = read("SELECT 'archived'");
+        assert_eq!(error.kind(), Kind::Data);
+        assert!(error.to_string().contains("archived"), "{error}");
+    }
 }

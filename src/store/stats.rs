@@ -105,3 +105,44 @@ fn oldest_pending(connection: &Connection, camera: &CameraName) -> Result<Option
     }
     Ok(oldest.map(Timestamp::from_millis))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{HOUR, at, bench, cam};
+    use super::*;
+
+    #[test]
+    fn counts_follow_every_move() {
+        let bench = bench();
+        let run = bench.run("a");
+        let size = bench.uploaded("a", run, HOUR).bytes;
+        bench.segment("a", run, HOUR + 20);
+        bench.segment("a", run, HOUR + 10);
+        let uploading = bench.segment("a", run, HOUR + 5);
+        bench.store.begin_upload(uploading.id).unwrap();
+        let stats = bench.store.stats().unwrap();
+        assert_eq!(stats.len(), 1);
+        let expected =
+            [(State::Created, 2, 2 * size), (State::Uploading, 1, size), (State::Uploaded, 1, size)];
+        assert_eq!(stats[0].by_state, expected);
+        assert_eq!(stats[0].oldest_pending, Some(at(HOUR + 5)));
+        assert_eq!(stats[0].newest_end, Some(at(HOUR + 15)), "the end of the last one recorded");
+        bench.store.finish_uploaded(uploading.id, at(HOUR)).unwrap();
+        assert_eq!(bench.store.stats().unwrap()[0].oldest_pending, Some(at(HOUR + 10)));
+    }
+
+    #[test]
+    fn a_camera_that_only_has_a_state_is_there_and_since_moves_on_changes_only() {
+        let bench = bench();
+        let set = |state, reason: Option<&str>, now| {
+            bench.store.set_camera_state(&cam("b"), state, reason, at(now)).unwrap();
+            bench.store.stats().unwrap()[0].last_state.clone().unwrap()
+        };
+        assert_eq!(set(CameraState::Recording, None, 1), (CameraState::Recording, None, at(1)));
+        assert_eq!(set(CameraState::Recording, None, 2).2, at(1));
+        let waiting = (CameraState::Waiting, Some("refused".to_owned()), at(3));
+        assert_eq!(set(CameraState::Waiting, Some("refused"), 3), waiting);
+        assert_eq!(set(CameraState::Waiting, Some("refused"), 4), waiting);
+        assert_eq!(bench.store.stats().unwrap()[0].by_state, []);
+    }
+}

@@ -54,6 +54,11 @@ pub(super) fn playable(_: &std::path::Path) -> crate::error::Result<Inspected> {
 }
 
 impl Bench {
+    /// A second handle, as another process would have it.
+    pub fn reopen(&self) -> Store {
+        Store::open(&config(&self.dir), &Prefix::new(Prefix::DEFAULT).unwrap()).unwrap()
+    }
+
     pub fn run(&self, camera: &str) -> RunId {
         self.store.begin_run(&cam(camera), at(HOUR)).unwrap()
     }

@@ -150,3 +150,72 @@ fn cameras_of_rows(connection: &Connection) -> Result<Vec<CameraName>> {
     let rows = statement.query_map([], |row| camera(row, 0)).sql(what)?;
     rows.collect::<rusqlite::Result<_>>().sql(what)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{HOUR, at, bench};
+    use super::*;
+
+    #[test]
+    fn every_lie_is_a_line_that_names_its_segment() {
+        let bench = bench();
+        let run = bench.run("a");
+        let segments: Vec<_> = (0..6).map(|n| bench.segment("a", run, HOUR + n * 10)).collect();
+        assert_eq!(bench.store.verify().unwrap(), [""; 0]);
+        let path = |n: usize| bench.store.path(&segments[n]);
+        std::fs::remove_file(path(0)).unwrap();
+        std::fs::write(path(1), "longer than it was, by far").unwrap();
+        let mut bytes = std::fs::read(path(2)).unwrap();
+        bytes[0] ^= 1;
+        std::fs::write(path(2), bytes).unwrap();
+        bench.sql(&format!("UPDATE segments SET discontinuity = 7 WHERE id = {}", segments[5].id.0));
+        bench.sql(&format!("UPDATE segments SET key = 'x/segment_1.ts' WHERE id = {}", segments[4].id.0));
+        bench.sql("UPDATE totals SET bytes = bytes + 1");
+        bench.sql("UPDATE manifests SET pending = 0");
+        bench.orphan("a", HOUR + 60, b"no row");
+
+        let lines = bench.store.verify().unwrap();
+        for wanted in [
+            "segment_1763902800.ts of a (created) cannot be read",
+            "segment_1763902810.ts of a (created) has 26 bytes, its row says 12",
+            "segment_1763902820.ts of a (created) no longer matches its hash",
+            "segment_1763902840.ts of a (sequence 4) has the key x/segment_1.ts",
+            "segment_1763902850.ts of a (sequence 5) has discontinuity 7 after 0",
+            "segment_1763902860.ts of a has no row",
+            "database: segments and bytes by state: 1 entries",
+            "database: pending segments by hour: 1 entries",
+        ] {
+            assert!(lines.iter().any(|line| line.starts_with(wanted)), "{wanted} in {lines:#?}");
+        }
+        assert_eq!(lines.len(), 8, "{lines:#?}");
+    }
+
+    #[test]
+    fn the_open_segment_of_a_running_camera_is_no_lie() {
+        let bench = bench();
+        let run = bench.run("a");
+        bench.segment("a", run, HOUR);
+        bench.orphan("a", HOUR + 10, b"being written");
+        assert_eq!(bench.store.verify().unwrap().len(), 1);
+        let capturing = bench.store.lock(Role::Capture).unwrap();
+        assert_eq!(bench.store.verify().unwrap(), [""; 0]);
+        bench.orphan("a", HOUR + 20, b"being written");
+        assert_eq!(bench.store.verify().unwrap().len(), 1, "only the newest can be open");
+        drop(capturing);
+        assert_eq!(bench.store.verify().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_whole_life_leaves_nothing_to_complain_about() {
+        let bench = bench();
+        for round in 0..3 {
+            let run = bench.run("a");
+            for n in 0..5 {
+                bench.uploaded("a", run, HOUR + round * 4000 + n * 10);
+            }
+            bench.store.end_run(run, at(HOUR + round * 4000 + 50), "stopped").unwrap();
+            bench.store.retain(at(HOUR + round * 4000 + 1000)).unwrap();
+        }
+        assert_eq!(bench.store.verify().unwrap(), [""; 0]);
+    }
+}

@@ -88,11 +88,11 @@ mod tests {
     #[test]
     fn the_table_is_exactly_this() {
         let state = |state: &str, count, bytes| StateReport { state: state.into(), count, bytes };
-        let camera = |name: &str, state: &str, segments: Vec<StateReport>, age| CameraReport {
+        let camera = |name: &str, state: &str, segments: Vec<StateReport>, age: Option<u64>| CameraReport {
             name: name.into(),
             state: state.into(),
             reason: None,
-            since: age.map(|_: u64| "2025-11-23T14:00:00.000Z".into()),
+            since: age.map(|_| "2025-11-23T14:00:00.000Z".into()),
             last_segment_age_seconds: age,
             reconnects: 0,
             oldest_pending_age_seconds: age,

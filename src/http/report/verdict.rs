@@ -183,7 +183,7 @@ mod tests {
         }
 
         /// The same, seen by a process that only serves.
-        fn from_outside(&mut self) -> &mut Self {
+        fn seen_from_outside(&mut self) -> &mut Self {
             self.snapshot = Snapshot::default();
             self
         }
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn all_well_is_ok_also_seen_from_a_process_that_only_serves() {
         assert_eq!(World::new().judged(), (Verdict::Ok, String::new()));
-        assert_eq!(World::new().from_outside().judged(), (Verdict::Ok, String::new()));
+        assert_eq!(World::new().seen_from_outside().judged(), (Verdict::Ok, String::new()));
     }
 
     #[test]
@@ -239,19 +239,20 @@ mod tests {
 
     #[test]
     fn the_verdict_follows_uploads_and_storage() {
-        let cases: [(&dyn Fn(&mut World), Verdict, &str); 8] = [
-            (&|world| drop(world.upload(UploadState::Waiting)), Verdict::Degraded, "uploads wait: no route"),
-            (&|world| drop(world.upload(UploadState::Misconfigured)), Verdict::Degraded, "refused: no route"),
-            (&|world| drop(world.upload(UploadState::Stopped)), Verdict::Degraded, "have stopped"),
-            (&|world| world.stats[0].by_state.push((State::Failed, 2, 9)), Verdict::Degraded, "2 segment(s)"),
+        type Change = fn(&mut World);
+        let cases: [(Change, Verdict, &str); 8] = [
+            (|world| _ = world.upload(UploadState::Waiting), Verdict::Degraded, "uploads wait: no route"),
+            (|world| _ = world.upload(UploadState::Misconfigured), Verdict::Degraded, "refused: no route"),
+            (|world| _ = world.upload(UploadState::Stopped), Verdict::Degraded, "have stopped"),
+            (|world| world.stats[0].by_state.push((State::Failed, 2, 9)), Verdict::Degraded, "2 segment(s)"),
             (
-                &|world| world.stats[1].oldest_pending = Some(ago_s(720)),
+                |world| world.stats[1].oldest_pending = Some(ago_s(720)),
                 Verdict::Degraded,
                 "oldest for 12 min",
             ),
-            (&|world| drop(world.storage(false)), Verdict::Degraded, "storage: disk full"),
-            (&|world| drop(world.storage(true)), Verdict::Down, "storage: disk full"),
-            (&|world| world.free_bytes = None, Verdict::Degraded, "free space"),
+            (|world| _ = world.storage(false), Verdict::Degraded, "storage: disk full"),
+            (|world| _ = world.storage(true), Verdict::Down, "storage: disk full"),
+            (|world| world.free_bytes = None, Verdict::Degraded, "free space"),
         ];
         for (change, verdict, words) in cases {
             let mut world = World::new();
@@ -287,7 +288,7 @@ mod tests {
     #[test]
     fn the_word_of_a_dead_process_is_not_believed() {
         let mut world = World::new();
-        world.from_outside().stats[0].newest_end = Some(ago_s(300));
+        world.seen_from_outside().stats[0].newest_end = Some(ago_s(300));
         let (verdict, reasons) = world.judged();
         assert_eq!(verdict, Verdict::Degraded);
         assert!(reasons.contains("no segment came for 5 min"), "{reasons}");

@@ -1,0 +1,144 @@
+//! Camera → segments → rows → S3, on real input.
+
+use crate::scene::{Bucket, LIMIT, assert_nothing_lost_or_doubled, camera, camera_state, rows, uploaded};
+use std::time::Duration;
+
+use crate::support::tools::{ffprobe_json, video_stream};
+use crate::support::wait::throughout;
+use crate::support::{Camera, CameraOptions, Codec, Program, Settings, Workspace};
+
+#[test]
+fn a_camera_is_recorded_uploaded_and_verified_byte_for_byte() {
+    let (bucket, camera) = (Bucket::new(), camera());
+    let workspace = Workspace::new(Settings::new(&bucket.server).camera("gate", &camera), &bucket.server);
+    let mut program = Program::start(&workspace);
+    let recorded = uploaded(&workspace, "gate", 4);
+    program.sigterm();
+    assert!(program.wait_exit(LIMIT).success());
+    drop(program);
+    assert_nothing_lost_or_doubled(&workspace, &bucket);
+    for row in &recorded[..4] {
+        let object = bucket.server.folder().join(&row.key);
+        let stream = video_stream(object.to_str().unwrap());
+        assert_eq!((&stream["codec_name"], &stream["width"]), (&"h264".into(), &320.into()));
+        assert!((row.duration_s - 2.0).abs() < 0.001, "{row:?}");
+        let hour = &row.key["cameras/gate/".len()..];
+        assert!(hour.starts_with(&utc_hour(row.file_epoch)), "{row:?}");
+    }
+    for pair in recorded[..4].windows(2) {
+        let hole = pair[1].start_ms as f64 - pair[0].start_ms as f64 - pair[0].duration_s * 1e3;
+        assert!(hole.abs() <= 67.0, "{hole} ms between {pair:?}");
+        assert_eq!(pair[1].sequence, pair[0].sequence + 1);
+    }
+}
+
+/// `YYYY/MM/DD/HH/` of a moment, by another library's arithmetic than the program's.
+fn utc_hour(epoch: i64) -> String {
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(epoch as u64);
+    let text = httpdate::fmt_http_date(at);
+    let month = "JanFebMarAprMayJunJulAugSepOctNovDec".find(&text[8..11]).unwrap() / 3 + 1;
+    format!("{}/{month:02}/{}/{}/", &text[12..16], &text[5..7], &text[17..19])
+}
+
+#[test]
+fn the_tail_segment_is_saved_and_uploaded_at_a_clean_stop() {
+    let (bucket, camera) = (Bucket::new(), camera());
+    let mut settings = Settings::new(&bucket.server);
+    settings.set("capture.segment_duration", 60).camera("gate", &camera);
+    let workspace = Workspace::new(&settings, &bucket.server);
+    let mut program = Program::start(&workspace);
+    camera_state(&program, "gate", "recording");
+    // well inside the first segment
+    throughout(Duration::from_secs(3), "recording", || {
+        let health = program.health();
+        let state = &health["cameras"][0]["state"];
+        if state == "recording" { Ok(()) } else { Err(health.to_string()) }
+    });
+    program.sigterm();
+    assert!(program.wait_exit(LIMIT).success());
+    let recorded = rows(&workspace);
+    assert_eq!(recorded.len(), 1, "{recorded:?}");
+    assert_eq!(recorded[0].state, "uploaded");
+    assert!(recorded[0].duration_s > 0.5, "{recorded:?}");
+    assert_eq!(bucket.segments().len(), 1);
+}
+
+#[test]
+fn h265_passes_through_untouched_beside_a_transcoding_camera() {
+    let bucket = Bucket::new();
+    let (first, second) = (
+        camera(),
+        Camera::start(CameraOptions { codec: Codec::H265, gop: 30, ..CameraOptions::default() }).unwrap(),
+    );
+    let mut settings = Settings::new(&bucket.server);
+    settings.camera("gate", &first).camera("yard", &second).for_camera("capture.mode", "passthrough");
+    let workspace = Workspace::new(&settings, &bucket.server);
+    let program = Program::start(&workspace);
+    let yard = uploaded(&workspace, "yard", 3);
+    let gate = uploaded(&workspace, "gate", 3);
+    drop(program);
+    let codec = |row: &crate::scene::Row| {
+        let object = bucket.server.folder().join(&row.key);
+        video_stream(object.to_str().unwrap())["codec_name"].as_str().unwrap().to_owned()
+    };
+    assert!(yard[..3].iter().all(|row| codec(row) == "hevc"));
+    assert!(gate[..3].iter().all(|row| codec(row) == "h264"));
+}
+
+#[test]
+fn h265_is_decoded_where_the_mode_transcodes() {
+    let bucket = Bucket::new();
+    let camera = Camera::start(CameraOptions { codec: Codec::H265, ..CameraOptions::default() }).unwrap();
+    let workspace = Workspace::new(Settings::new(&bucket.server).camera("gate", &camera), &bucket.server);
+    let program = Program::start(&workspace);
+    let row = uploaded(&workspace, "gate", 1).remove(0);
+    drop(program);
+    let object = bucket.server.folder().join(&row.key);
+    assert_eq!(video_stream(object.to_str().unwrap())["codec_name"], "h264");
+}
+
+#[test]
+fn audio_beside_the_video_is_left_out() {
+    let bucket = Bucket::new();
+    let camera = Camera::start(CameraOptions { audio: true, ..CameraOptions::default() }).unwrap();
+    let workspace = Workspace::new(Settings::new(&bucket.server).camera("gate", &camera), &bucket.server);
+    let program = Program::start(&workspace);
+    let row = uploaded(&workspace, "gate", 1).remove(0);
+    drop(program);
+    let object = bucket.server.folder().join(&row.key);
+    let probed = ffprobe_json(object.to_str().unwrap());
+    assert_eq!(probed["streams"].as_array().unwrap().len(), 1, "{probed}");
+}
+
+#[test]
+fn every_segment_starts_with_a_keyframe_and_decodes_by_itself() {
+    let (bucket, camera) = (Bucket::new(), camera());
+    let mut settings = Settings::new(&bucket.server);
+    settings.camera("gate", &camera).for_camera("capture.mode", "passthrough");
+    let workspace = Workspace::new(&settings, &bucket.server);
+    let program = Program::start(&workspace);
+    let recorded = uploaded(&workspace, "gate", 3);
+    drop(program);
+    for row in &recorded[..3] {
+        let object = bucket.server.folder().join(&row.key);
+        let frames = crate::support::tools::output(
+            "ffprobe",
+            &[
+                "-v",
+                "error",
+                "-select_streams",
+                "v",
+                "-show_entries",
+                "packet=flags",
+                "-of",
+                "csv=p=0",
+                object.to_str().unwrap(),
+            ],
+        );
+        assert!(frames.starts_with('K'), "{frames}");
+        assert_eq!(
+            frames.lines().filter(|line| !line.is_empty()).count(),
+            (row.duration_s * 15.0).round() as usize
+        );
+    }
+}
