@@ -58,8 +58,9 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     async fn run(&self) -> Ended {
         let multipart = self.segment.bytes > self.options.multipart_threshold_bytes;
-        // a multipart upload has no If-None-Match here, so it looks first in any case
-        if self.segment.doubtful || multipart {
+        // nothing may be overwritten: what If-None-Match does not guard (multipart, and stores that ignore it)
+        // looks first in any case
+        if self.segment.doubtful || multipart || !self.options.conditional {
             let reply = self.s3.head(&self.segment.key).await;
             // without s3:ListBucket an absent object answers 403 too; If-None-Match then guards the PUT itself
             let guarded = self.options.conditional && !multipart;

@@ -73,11 +73,7 @@ async fn a_doubt_holds_a_put_back_until_head_gives_a_definite_answer() {
         Fault::Redirect,
     ])
     .await;
-    {
-        let mut objects = store.objects.lock().unwrap();
-        objects.every_method = true;
-        objects.ignores_conditions = true;
-    }
+    store.objects.lock().unwrap().every_method = true;
     let segment = bench.segment(HOUR);
     let uploader = bench.start(config(store.server.address));
     bench.reaches(&segment, State::Uploaded).await;
@@ -215,8 +211,6 @@ async fn a_foreign_object_is_never_overwritten() {
         let put = super::s3::Put { key: &segment.key, md5: md5_of(foreign), ..Default::default() };
         let body = super::s3::Body::Bytes(foreign.as_slice().into());
         client(store.server.address).put(&put, body).await.unwrap();
-        // where conditions are ignored, only a doubt makes the uploader look first
-        bench.store.begin_upload(segment.id).unwrap();
         let uploader = bench.start(config(store.server.address));
         let row = bench.reaches(&segment, State::Failed).await;
         assert!(row.last_error.unwrap().contains("second recorder"));
