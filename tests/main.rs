@@ -1,5 +1,7 @@
 //! The one integration-test binary: the real program, real cameras, a real S3 server, in an empty folder each.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
 mod codecs;
 mod recording;
 mod scene;
