@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
+mod bad_input;
 mod codecs;
+mod commands;
 mod recording;
 mod scene;
+mod secrets;
 mod self_test;
 mod support;
