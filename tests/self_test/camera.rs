@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::viewer::Viewer;
+use crate::support::program::timed;
 use crate::support::wait::throughout;
 use crate::support::{Camera, CameraOptions, Codec, DahuaProxy, eventually, tools};
 
@@ -73,6 +74,27 @@ fn a_frozen_camera_keeps_its_connection_and_sends_nothing() {
 }
 
 #[test]
+fn a_frozen_camera_gives_new_viewers_nothing_until_it_thaws() {
+    let mut camera = start(CameraOptions::default());
+    camera.freeze();
+    let viewer = Viewer::connect(&camera.url(), LOGIN);
+    eventually(LIMIT, "the connection", || camera.connections() == 1);
+    throughout(Duration::from_secs(1), "the silence", || match viewer.packets() {
+        0 => viewer.ending().map_or(Ok(()), Err),
+        count => Err(format!("{count} packets")),
+    });
+    camera.thaw();
+    receives(&viewer, 10);
+    drop(viewer);
+
+    camera.freeze();
+    let _waiting = Viewer::connect(&camera.url(), LOGIN);
+    eventually(LIMIT, "the second connection", || camera.connections() == 2);
+    let ((), took) = timed(|| camera.stop());
+    assert!(took < Duration::from_secs(2), "stopping took {took:?}");
+}
+
+#[test]
 fn a_stopped_camera_refuses_and_comes_back_on_its_port() {
     let mut camera = start(CameraOptions::default());
     let port = camera.port();
@@ -100,24 +122,23 @@ fn a_kicked_viewer_may_come_again_at_once() {
 }
 
 #[test]
-fn stopped_cameras_leave_no_thread_behind() {
-    // the first one starts what GStreamer and GLib keep for the life of the process
-    let cycle = || {
-        let camera = start(CameraOptions::default());
-        receives(&Viewer::connect(&camera.url(), LOGIN), 5);
-    };
-    let ours = || {
-        let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-        let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
-        names.filter(|name| name.starts_with("camera-")).count()
-    };
-    cycle();
-    let before = ours();
-    (0..3).for_each(|_| cycle());
-    eventually(LIMIT, "the cameras' threads to end", || match ours() {
-        now if now <= before => Ok(()),
-        now => Err(format!("{now} threads, {before} before")),
-    });
+fn an_encoder_ends_with_its_last_viewer_or_its_camera() {
+    let mut camera = start(CameraOptions { audio: true, ..CameraOptions::default() });
+    let viewer = Viewer::connect(&camera.url(), LOGIN);
+    receives(&viewer, 5);
+    assert_eq!(camera.encoded_tracks(), 2, "video and audio");
+    drop(viewer);
+    eventually(LIMIT, "the encoder to end without viewers", || camera.encoded_tracks() == 0);
+
+    let viewer = Viewer::connect(&camera.url(), LOGIN);
+    receives(&viewer, 5);
+    camera.kick();
+    eventually(LIMIT, "the encoder to end with its connection", || camera.encoded_tracks() == 0);
+
+    let _viewer = Viewer::connect(&camera.url(), LOGIN);
+    eventually(LIMIT, "an encoder", || camera.encoded_tracks() == 2);
+    camera.stop();
+    eventually(LIMIT, "the encoder to end with the camera", || camera.encoded_tracks() == 0);
 }
 
 #[test]

@@ -162,11 +162,16 @@ impl Camera {
         self.shared.counts.connections.load(Ordering::SeqCst)
     }
 
+    /// Tracks that are being encoded now; 0 when nobody watches.
+    pub fn encoded_tracks(&self) -> usize {
+        let gates = self.shared.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.iter().filter(|gate| gate.upgrade().is_some()).count()
+    }
+
     fn set_frozen(&self, frozen: bool) {
         // the flag first: a viewer who comes now reads it
         self.shared.frozen.store(frozen, Ordering::SeqCst);
-        let mut gates = self.shared.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        gates.retain(|gate| gate.upgrade().is_some());
+        let gates = self.shared.gates.lock().unwrap_or_else(PoisonError::into_inner);
         for gate in gates.iter().filter_map(glib::WeakRef::upgrade) {
             gate.set_property("drop", frozen);
         }

@@ -28,13 +28,18 @@ pub struct Workspace {
 impl Workspace {
     pub fn new(settings: &Settings, s3: &S3Server) -> Self {
         let folder = tempfile::tempdir().expect("the system's temporary folder is writable");
-        settings.write(&folder.path().join("config.toml")).expect("the new folder is writable");
         let mut workspace = Self { folder, environment: Vec::new() };
+        workspace.configure(settings);
         workspace.set_env("AWS_ACCESS_KEY_ID", &s3.options().access_key);
         workspace.set_env("AWS_SECRET_ACCESS_KEY", &s3.options().secret_key);
         workspace.set_env("AWS_EC2_METADATA_DISABLED", "true");
         workspace.set_env(PASSWORD_VARIABLE, "camera-secret");
         workspace
+    }
+
+    /// Writes `config.toml` anew, for the next start.
+    pub fn configure(&self, settings: &Settings) {
+        settings.write(&self.path().join("config.toml")).expect("a folder of our own is writable");
     }
 
     pub fn set_env(&mut self, name: &str, value: &str) {
