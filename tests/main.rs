@@ -1,7 +1,11 @@
 //! The one integration-test binary: the real program, real cameras, a real S3 server, in an empty folder each.
 
 mod codecs;
+mod crashes;
+mod outages;
+mod playlists;
 mod recording;
 mod scene;
 mod self_test;
+mod serving;
 mod support;
