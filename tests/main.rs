@@ -5,8 +5,12 @@
 mod bad_input;
 mod codecs;
 mod commands;
+mod crashes;
+mod outages;
+mod playlists;
 mod recording;
 mod scene;
 mod secrets;
 mod self_test;
+mod serving;
 mod support;
