@@ -39,8 +39,8 @@ fn shortage(retained: &Retained) -> Option<StorageTrouble> {
     let short = |reason: &str| Some(StorageTrouble { fatal: false, reason: reason.into() });
     if retained.still_short {
         return short(
-            "disk is full and nothing more may be deleted; free space on the disk of storage.segments_dir, or \
-             lower storage.min_free_mb",
+            "disk is too full, and deleting our own files would not help; free space on the disk of \
+             storage.segments_dir, or lower storage.min_free_mb",
         );
     }
     if !retained.dropped.is_empty() {

@@ -52,6 +52,10 @@ pub(super) struct Plan {
     pub still_short: bool,
 }
 
+/// Where something else fills the disk, giving up every segment would not reach `min_free_mb`. Footage then goes only
+/// for what recording itself needs to go on: this much.
+const FLOOR_BYTES: u64 = 64 << 20;
+
 pub(super) fn plan(limits: &Limits, facts: &Facts, now: Timestamp) -> Plan {
     let over_quota = limits.max_size_bytes.map_or(0, |max| facts.total_bytes.saturating_sub(max));
     let mut short = over_quota.max(limits.min_free_bytes.saturating_sub(facts.free_bytes));
@@ -70,10 +74,21 @@ pub(super) fn plan(limits: &Limits, facts: &Facts, now: Timestamp) -> Plan {
         plan.again = true;
         return plan;
     }
+    let freed = bytes_of(&plan.clean) + bytes_of(&plan.clean_early);
+    let hopeless = short > facts.total_bytes.saturating_sub(freed);
+    if hopeless {
+        let over_quota = over_quota.saturating_sub(freed);
+        let floor = limits.min_free_bytes.min(FLOOR_BYTES);
+        short = over_quota.max(floor.saturating_sub(facts.free_bytes.saturating_add(freed)));
+    }
     take(&facts.waiting.iter().collect::<Vec<_>>(), &mut short, &mut plan.drop);
     plan.again = short > 0 && facts.more_waiting;
-    plan.still_short = short > 0 && !facts.more_waiting;
+    plan.still_short = hopeless || (short > 0 && !facts.more_waiting);
     plan
+}
+
+fn bytes_of(files: &[Candidate]) -> u64 {
+    files.iter().map(|file| file.bytes).sum()
 }
 
 /// Free space between two rounds. Some file systems give space back only later: what was removed counts at once,
@@ -209,6 +224,20 @@ mod tests {
         Case {
             name: "nothing more can go",
             max_mb: Some(40),
+            expected: (&[], &[1, 2], &[101, 102], false, true),
+            ..CALM
+        },
+        Case {
+            name: "somebody else filled the disk: footage that would not help stays",
+            min_free_mb: 1000,
+            free_mb: 500,
+            expected: (&[], &[1, 2], &[], false, true),
+            ..CALM
+        },
+        Case {
+            name: "somebody else filled the disk to the brim: recording goes on with the newest",
+            min_free_mb: 1000,
+            free_mb: 64,
             expected: (&[], &[1, 2], &[101, 102], false, true),
             ..CALM
         },

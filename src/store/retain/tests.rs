@@ -80,13 +80,14 @@ fn a_backlog_longer_than_one_round_is_worked_off_in_order() {
 }
 
 #[test]
-fn when_nothing_more_can_go_it_says_so_and_ends() {
+fn a_limit_that_no_sacrifice_can_reach_costs_no_footage_and_is_said() {
     let bench = bench_with(|config| config.min_free_bytes = u64::MAX);
     let run = bench.run("a");
-    bench.segment("a", run, HOUR);
+    let segment = bench.segment("a", run, HOUR);
     let retained = bench.store.retain(at(HOUR)).unwrap();
-    assert_eq!(epochs(&retained), [0]);
+    assert_eq!(epochs(&retained), [] as [i64; 0]);
     assert!(retained.still_short);
+    assert_eq!(bench.state(&segment), State::Created);
     assert!(bench.store.retain(at(HOUR)).unwrap().still_short);
 }
 
