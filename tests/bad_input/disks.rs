@@ -142,7 +142,7 @@ fn more_free_space_wanted_than_the_disk_has_is_said_in_health() {
     assert_eq!(health["status"], "degraded");
     says(
         health["storage"]["reason"].as_str().unwrap(),
-        &["disk is full", "free space", "storage.min_free_mb"],
+        &["disk is too full", "free space", "storage.min_free_mb"],
     );
     let cleaned = workspace.run(&["clean"]);
     assert_eq!(cleaned.status.code(), Some(1));
