@@ -27,7 +27,8 @@ pub fn prove(camera: &CameraConfig, codecs: &Codecs) -> Result<String> {
 pub fn parses(camera: &CameraConfig, template: &Template, codecs: &Codecs) -> Result<()> {
     let codec = template.fixed_codec().unwrap_or(Codec::H264);
     let description = describe(camera, template, codec, codecs)?.0;
-    let (_, _, sink) = pipeline::parse(&description, template.origin())?;
+    // kept until the end: a pipeline that is dropped unlinks its elements
+    let (_pipeline, _src, sink) = pipeline::parse(&description, template.origin())?;
     must_be_linked(&sink, template)
 }
 
