@@ -139,8 +139,10 @@ pub fn is_hardware(element: &str) -> bool {
 /// Remembers what was probed, for all cameras of the process.
 #[derive(Default)]
 pub struct Codecs {
-    probed: Mutex<BTreeMap<(Role, &'static str, Size), Result<(), String>>>,
+    probed: Mutex<BTreeMap<Probed, Result<(), String>>>,
 }
+
+type Probed = (Role, &'static str, Size);
 
 /// What a probe depends on beside the element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -113,7 +113,7 @@ pub struct Place {
 }
 
 /// Beyond this the clocks disagree so much that signatures are refused for it (S3 allows 15 minutes).
-const SKEW_SUSPECT: Duration = Duration::from_secs(300);
+const SKEW_SUSPECT: Duration = Duration::from_secs(14 * 60);
 
 pub fn put(reply: &Reply, expected_md5_hex: &str, place: &Place, now: Timestamp) -> Put {
     let answer = match reply {
@@ -124,7 +124,7 @@ pub fn put(reply: &Reply, expected_md5_hex: &str, place: &Place, now: Timestamp)
         200..=299 if answer.etag.as_deref() == Some(expected_md5_hex) => Put::Confirmed,
         200..=299 => Put::Unproven,
         412 => Put::Exists,
-        409 => Put::Conflict,
+        409 if is_conflict(answer) => Put::Conflict,
         _ => match trouble(answer, place, now) {
             Some(trouble) => Put::Link(trouble),
             None => Put::Blamed { reason: refusal(answer), suspect_file: blames_bytes(answer) },
@@ -207,7 +207,8 @@ fn trouble(answer: &Answer, place: &Place, now: Timestamp) -> Option<Trouble> {
             "the bucket {:?} does not exist at {}; create it or correct s3.bucket",
             place.bucket, place.host
         ),
-        (_, "InvalidAccessKeyId") => {
+        // NotSignedUp is how some stores say it
+        (_, "InvalidAccessKeyId" | "NotSignedUp") => {
             "S3 does not know the access key; correct AWS_ACCESS_KEY_ID or the profile".into()
         }
         (_, "SignatureDoesNotMatch") => {
@@ -245,6 +246,7 @@ fn trouble(answer: &Answer, place: &Place, now: Timestamp) -> Option<Trouble> {
     let stale = matches!(
         code,
         "InvalidAccessKeyId"
+            | "NotSignedUp"
             | "SignatureDoesNotMatch"
             | "ExpiredToken"
             | "TokenRefreshRequired"
@@ -254,10 +256,12 @@ fn trouble(answer: &Answer, place: &Place, now: Timestamp) -> Option<Trouble> {
 }
 
 fn denied(answer: &Answer, place: &Place) -> Trouble {
+    // not the message: some stores name the access key in it
+    let code = answer.code.as_deref().map_or_else(|| answer.status.to_string(), str::to_owned);
     let sentence = format!(
-        "S3 denies access to bucket {:?} ({}); allow s3:PutObject, s3:GetObject and s3:ListBucket for these credentials",
+        "S3 denies access to bucket {:?} ({code}); allow s3:PutObject, s3:GetObject and s3:ListBucket for these \
+         credentials",
         place.bucket,
-        refusal(answer)
     );
     // HEAD has no code: the refusal may as well be an expired token
     Trouble { stale_credentials: true, ..misconfigured(sentence) }
@@ -306,6 +310,10 @@ fn refusal(answer: &Answer) -> String {
         text = format!("{text}: {message}");
     }
     text
+}
+
+fn is_conflict(answer: &Answer) -> bool {
+    matches!(answer.code.as_deref(), Some("ConditionalRequestConflict" | "OperationAborted"))
 }
 
 fn blames_bytes(answer: &Answer) -> bool {

@@ -58,10 +58,15 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     async fn run(&self) -> Ended {
         let multipart = self.segment.bytes > self.options.multipart_threshold_bytes;
-        // a multipart upload has no If-None-Match here, so it looks first in any case
-        if self.segment.doubtful || multipart {
-            match self.head().await {
+        // nothing may be overwritten: what If-None-Match does not guard (multipart, and stores that ignore it)
+        // looks first in any case
+        if self.segment.doubtful || multipart || !self.options.conditional {
+            let reply = self.s3.head(&self.segment.key).await;
+            // without s3:ListBucket an absent object answers 403 too; If-None-Match then guards the PUT itself
+            let guarded = self.options.conditional && !multipart;
+            match self.judge(&reply) {
                 Head::Absent => {}
+                Head::Link(_) if guarded && reply.is_ok_and(|answer| answer.status == 403) => {}
                 Head::Same => return Ended::Uploaded,
                 Head::Other(found) => return self.foreign(&found),
                 Head::Link(trouble) => return Ended::Link(trouble),
@@ -114,7 +119,7 @@ impl Attempt<'_> {
             },
             Verdict::Exists => match self.head().await {
                 Head::Same => Ended::Uploaded,
-                Head::Absent => Ended::Later("S3 said that the object exists, then that it does not".into()),
+                Head::Absent => Ended::Blamed("S3 says that the object exists, then that it does not".into()),
                 Head::Other(found) => self.foreign(&found),
                 Head::Link(trouble) => Ended::Link(trouble),
             },
@@ -132,8 +137,11 @@ impl Attempt<'_> {
     }
 
     async fn head(&self) -> Head {
-        let reply = self.s3.head(&self.segment.key).await;
-        answer::head(&reply, &self.expected, self.s3.place(), Timestamp::now())
+        self.judge(&self.s3.head(&self.segment.key).await)
+    }
+
+    fn judge(&self, reply: &answer::Reply) -> Head {
+        answer::head(reply, &self.expected, self.s3.place(), Timestamp::now())
     }
 
     async fn open(&self) -> Result<File, Ended> {

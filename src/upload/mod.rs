@@ -32,6 +32,7 @@ mod s3;
 mod worker;
 
 pub use check::{Line, check_s3};
+pub use s3::Source;
 
 /// What the uploader is given.
 pub struct Uploader {
@@ -49,11 +50,12 @@ impl Uploader {
     /// more. Fails only on a configuration that can never work; trouble with S3 is waited out and shown on the
     /// board.
     pub async fn run(self, shutdown: Shutdown, drain: Duration) -> Result<()> {
-        let source = s3::Source::Chain { profile: self.config.profile.clone() };
+        let source = Source::Chain { profile: self.config.profile.clone() };
         self.run_as(source, shutdown, drain).await
     }
 
-    async fn run_as(self, source: s3::Source, shutdown: Shutdown, drain: Duration) -> Result<()> {
+    /// As [`Self::run`], with credentials from elsewhere than the machine: for demonstrations and tests.
+    pub async fn run_as(self, source: Source, shutdown: Shutdown, drain: Duration) -> Result<()> {
         let client = s3::S3::new(&self.config, source)?;
         let worker = worker::Worker::new(
             client,

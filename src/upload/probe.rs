@@ -19,7 +19,7 @@ pub enum Found {
     /// Whether `If-None-Match: *` keeps an object from being overwritten.
     Conditional(bool),
     /// These credentials may not write the probe; segments may still be allowed.
-    Denied(String),
+    Denied(Trouble),
     Trouble(Trouble),
 }
 
@@ -46,7 +46,7 @@ pub async fn conditional(s3: &S3, prefix: &Prefix) -> Found {
     let first = put(s3, &key, false).await;
     if let Err(trouble) = answer::plain(&first, s3.place(), Timestamp::now()) {
         let denied = first.is_ok_and(|answer| answer.code.as_deref() == Some("AccessDenied"));
-        return if denied { Found::Denied(trouble.reason) } else { Found::Trouble(trouble) };
+        return if denied { Found::Denied(trouble) } else { Found::Trouble(trouble) };
     }
     let second = put(s3, &key, true).await;
     let found = match &second {

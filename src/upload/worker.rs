@@ -139,7 +139,15 @@ impl Worker {
         }
         self.start_manifests(now, stopping);
         let slots = self.state.link.free_slots(now, self.state.in_flight.len(), self.config.concurrency);
-        slots > 0 && self.start_uploads(slots).await
+        if slots == 0 {
+            return false;
+        }
+        let started = self.start_uploads(slots).await;
+        if !started && !self.state.link.is_up() {
+            // no segment is left to find out with whether the outage is over
+            self.start_probe();
+        }
+        started
     }
 
     fn start_probe(&mut self) {
@@ -169,8 +177,6 @@ impl Worker {
                 return false;
             }
         };
-        // a segment whose end is not written yet is not new work
-        due.retain(|segment| !self.state.unsaved.iter().any(|(id, _)| *id == segment.id));
         if !up && !due.is_empty() {
             due = vec![due.swap_remove(self.state.link.probe_index(due.len()))];
         }
@@ -259,8 +265,12 @@ impl Worker {
                 self.start_sweep();
                 Conditional::Known(honoured)
             }
-            Found::Denied(reason) => {
-                log::info!("[upload] what the store can do is not known: {reason}");
+            Found::Denied(trouble) if !self.state.link.is_up() => {
+                self.link_failed(&trouble);
+                Conditional::Known(false)
+            }
+            Found::Denied(trouble) => {
+                log::info!("[upload] what the store can do is not known: {}", trouble.reason);
                 Conditional::Known(false)
             }
             Found::Trouble(trouble) => {
@@ -287,12 +297,17 @@ impl Worker {
         self.state.manifests_running = false;
         let now = Instant::now();
         self.state.manifests_due = Some(now + MANIFESTS_EVERY);
-        let line = match result {
-            Ok(_) => self.state.manifest_link.succeeded(now),
-            Err(trouble) => self.state.manifest_link.failed(now, &trouble, fastrand::f64()),
-        };
-        if let Some(line) = line {
-            log::warn!("[upload] manifests: {line}");
+        match result {
+            Ok(_) => {
+                if let Some(line) = self.state.manifest_link.succeeded(now) {
+                    log::info!("[upload] manifests: {line}");
+                }
+            }
+            Err(trouble) => {
+                if let Some(line) = self.state.manifest_link.failed(now, &trouble, fastrand::f64()) {
+                    log::warn!("[upload] manifests: {line}; they are written when it heals");
+                }
+            }
         }
     }
 
@@ -304,7 +319,7 @@ impl Worker {
         self.board.set_upload(state, Some(trouble.reason.clone()));
         match self.state.link.failed(Instant::now(), trouble, fastrand::f64()) {
             Some(line) if trouble.misconfigured => log::error!("[upload] {line}"),
-            Some(line) => log::warn!("[upload] {line}; segments stay on disk until it does"),
+            Some(line) => log::warn!("[upload] {line}; segments wait on disk"),
             None => {}
         }
     }
@@ -330,9 +345,9 @@ impl Worker {
 
     /// How long to sleep when nothing wakes us.
     fn pause(&self) -> Duration {
-        let probe = self.state.link.next_probe();
-        let until_probe = probe.map_or(LOOK_EVERY, |at| at.duration_since(Instant::now()));
-        until_probe.clamp(Duration::from_millis(10), LOOK_EVERY)
+        let until_probe = self.state.link.next_probe().map(|at| at.duration_since(Instant::now()));
+        // a probe that is due and did not start waits for a row or for an attempt to end
+        until_probe.filter(|wait| !wait.is_zero()).map_or(LOOK_EVERY, |wait| wait.min(LOOK_EVERY))
     }
 
     /// Ends what is still under way, leaves its rows in doubt, and writes the last manifests.

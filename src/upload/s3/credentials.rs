@@ -5,7 +5,7 @@
 //! put new keys into the file while the program runs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use s3::creds::Credentials as Keys;
 use tokio::sync::Mutex;
@@ -15,29 +15,34 @@ use crate::config::Secret;
 
 /// Renewed this long before they expire, so that no request is signed with keys that die on the way.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
+/// After a failed renewal the next try waits this long, as long as the old keys are good.
+const RENEW_AGAIN: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Debug)]
 pub enum Source {
     /// Environment, file, role; `profile` is `s3.profile`, and `AWS_PROFILE` where that is not set.
-    Chain {
-        profile: Option<String>,
-    },
-    Fixed {
-        access_key: String,
-        secret_key: Secret,
-    },
+    Chain { profile: Option<String> },
+    /// Never read again.
+    Fixed { access_key: String, secret_key: Secret },
 }
 
 /// The current keys; shared by all requests of one client.
 pub struct Credentials {
     source: Source,
-    keys: Mutex<Option<Keys>>,
+    held: Mutex<Held>,
     stale: AtomicBool,
+}
+
+#[derive(Default)]
+struct Held {
+    keys: Option<Keys>,
+    /// When they could last not be renewed.
+    failed_at: Option<Instant>,
 }
 
 impl Credentials {
     pub(super) fn new(source: Source) -> Self {
-        Self { source, keys: Mutex::new(None), stale: AtomicBool::new(false) }
+        Self { source, held: Mutex::default(), stale: AtomicBool::new(false) }
     }
 
     /// S3 refused them: read them again before the next request.
@@ -63,24 +68,26 @@ impl Credentials {
     }
 
     pub(super) async fn current(&self) -> Result<Keys, NoAnswer> {
-        let mut keys = self.keys.lock().await;
+        let mut held = self.held.lock().await;
         let stale = self.stale.swap(false, Ordering::Relaxed);
-        if let Some(current) = &*keys
+        let usable = held.keys.clone().filter(|keys| !expired(keys));
+        // a role's service that is down is slow to say so, and the old keys still work
+        let just_failed = held.failed_at.is_some_and(|at| at.elapsed() < RENEW_AGAIN);
+        if let Some(keys) = &usable
             && !stale
-            && !expires_soon(current)
+            && (!expires_soon(keys) || just_failed)
         {
-            return Ok(current.clone());
+            return Ok(keys.clone());
         }
         match self.read().await {
             Ok(fresh) => {
-                *keys = Some(fresh.clone());
+                *held = Held { keys: Some(fresh.clone()), failed_at: None };
                 Ok(fresh)
             }
-            // the role's service may be down for a moment while the old keys still work
-            Err(missing) => match &*keys {
-                Some(current) if !expired(current) => Ok(current.clone()),
-                _ => Err(missing),
-            },
+            Err(missing) => {
+                held.failed_at = Some(Instant::now());
+                usable.ok_or(missing)
+            }
         }
     }
 

@@ -93,7 +93,8 @@ impl S3 {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_keepalive(Duration::from_secs(30))
-            .pool_idle_timeout(Duration::from_secs(60))
+            // below what stores keep idle connections for, or a PUT now and then meets one just closed
+            .pool_idle_timeout(Duration::from_secs(20))
             .build()
             .map_err(reqwest::Error::without_url)
             .context(Kind::Internal, || "create HTTP client for S3")?;

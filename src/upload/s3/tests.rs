@@ -1,9 +1,12 @@
 //! The client against a store that verifies signatures and checksums.
 
 use super::super::answer::Missing;
-use super::super::testing::{BUCKET, SECRET_KEY, client, config, faulty, md5_of, real, sha256_of, source};
+use super::super::testing::{
+    ACCESS_KEY, BUCKET, SECRET_KEY, client, config, faulty, md5_of, real, sha256_of, source,
+};
 use super::*;
 use crate::config::Secret;
+use crate::segment::Timestamp;
 
 const KEY: &str = "cameras/cam/2025/11/23/13/segment_1763906399.ts";
 
@@ -55,7 +58,6 @@ async fn a_body_that_is_not_what_was_signed_is_refused_by_each_checksum() {
     ] {
         let answer = s3.put(&put, sent()).await.unwrap();
         assert_eq!((answer.status, answer.code.as_deref()), (400, Some("BadDigest")), "{what}");
-        assert_eq!(s3.head(KEY).await.unwrap().status, 404, "{what}");
     }
     assert_eq!(s3.put(&right, sent()).await.unwrap().status, 200);
 }
@@ -83,7 +85,7 @@ async fn a_wrong_key_is_refused_with_its_code() {
     };
     for (keys, code) in [
         (wrong("AKTESTTESTTESTTEST", "wrong"), "SignatureDoesNotMatch"),
-        (wrong("AKOTHER", SECRET_KEY), "InvalidAccessKeyId"),
+        (wrong("AKOTHER", SECRET_KEY), "NotSignedUp"),
     ] {
         let s3 = S3::new(&config(server.address), keys).unwrap();
         let answer = s3.put(&put_of(b"x"), Body::Bytes(Bytes::from_static(b"x"))).await.unwrap();
@@ -168,4 +170,74 @@ fn an_endpoint_is_an_http_url_or_refused() {
         let config = S3Config { endpoint: None, region: region.into(), ..config(address) };
         assert_eq!(S3::new(&config, source()).unwrap().place().host, host);
     }
+}
+
+#[tokio::test]
+async fn only_our_own_multipart_uploads_of_another_day_are_swept() {
+    let store = faulty([]).await;
+    let upload = |key: &str, id: &str, initiated: &str| {
+        format!(
+            "<Upload><Key>{key}</Key><UploadId>{id}</UploadId><Initiated>{initiated}</Initiated>\
+             <StorageClass>STANDARD</StorageClass></Upload>"
+        )
+    };
+    let uploads = [
+        upload(KEY, "old", "2025-11-22T00:00:00.000Z"),
+        upload("cameras/cam/2025/11/23/13/segment_1763906409.ts", "young", "2025-11-23T13:00:00.000Z"),
+        upload("cameras/backup.tar", "foreign", "2025-11-01T00:00:00.000Z"),
+    ];
+    let listing = format!(
+        "<ListMultipartUploadsResult><Bucket>{BUCKET}</Bucket><IsTruncated>false</IsTruncated>{}\
+         </ListMultipartUploadsResult>",
+        uploads.concat()
+    );
+    store.objects.lock().unwrap().listing = Some(listing);
+    let s3 = client(store.server.address);
+    let before = Timestamp::from_seconds(1_763_820_000);
+    assert_eq!(s3.sweep_multipart("cameras/", before).await, Ok(1));
+    let requests = store.objects.lock().unwrap().requests.clone();
+    let deleted: Vec<_> = requests.iter().filter(|request| request.starts_with("DELETE")).collect();
+    assert_eq!(deleted, [&format!("DELETE /{BUCKET}/{KEY}")]);
+    store.objects.lock().unwrap().listing = None;
+    assert!(s3.sweep_multipart("cameras/", before).await.is_err(), "not every store can list them");
+}
+
+/// The environment is the process's, so the test runs itself again in one of its own.
+#[tokio::test]
+async fn new_keys_in_the_file_are_used_after_a_refusal() {
+    const FILE: &str = "AWS_SHARED_CREDENTIALS_FILE";
+    const NAME: &str = "upload::s3::tests::new_keys_in_the_file_are_used_after_a_refusal";
+    let folder = tempfile::tempdir().unwrap();
+    if std::env::var_os("TEST_WITH_CREDENTIALS_FILE").is_none() {
+        let path = folder.path().join("credentials");
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", NAME])
+            .env("TEST_WITH_CREDENTIALS_FILE", "1")
+            .env(FILE, &path)
+            .env("AWS_PROFILE", "recorder")
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .output();
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let write = |secret: &str| {
+        let text =
+            format!("[recorder]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {secret}\n");
+        std::fs::write(std::env::var_os(FILE).unwrap(), text).unwrap();
+    };
+    let server = real(folder.path(), "127.0.0.1:0").await;
+    let s3 = S3::new(&config(server.address), Source::Chain { profile: None }).unwrap();
+    let missing = s3.head(KEY).await.unwrap_err();
+    assert_eq!(missing.what, Missing::Credentials);
+    assert!(missing.reason.contains("under [recorder]"), "{}", missing.reason);
+    write("wrong");
+    assert_eq!(s3.head(KEY).await.unwrap().status, 403);
+    write(SECRET_KEY);
+    assert_eq!(s3.head(KEY).await.unwrap().status, 403, "not read again without a reason");
+    s3.credentials().mark_stale();
+    assert_eq!(s3.head(KEY).await.unwrap().status, 404);
+    let described = s3.credentials().describe().await.unwrap();
+    assert_eq!(described, "from ~/.aws/credentials, profile \"recorder\"");
 }
