@@ -58,8 +58,13 @@ fn hardware_that_works_is_preferred_and_hardware_that_does_not_is_left_alone() {
         fakes::scaler::register(mood);
         assert_eq!(chosen(Role::Scaler), expected, "fails after {mood}");
     }
+    for (mood, expected) in [(fakes::AT_READY, "x264enc"), (0, "x264enc"), (40, "v4l2h264enc")] {
+        fakes::encoder::register(mood);
+        assert_eq!(chosen(Role::Encoder), expected, "fails after {mood}");
+    }
     fakes::decoder::register(fakes::AT_READY);
     fakes::scaler::register(fakes::AT_READY);
+    fakes::encoder::register(fakes::AT_READY);
 }
 
 #[test]
@@ -100,6 +105,14 @@ fn a_scaler_that_dies_after_forty_frames_costs_one_quick_restart_and_no_footage(
     fakes::scaler::register(40);
     recording_survives("v4l2convert");
     fakes::scaler::register(fakes::AT_READY);
+}
+
+#[test]
+fn an_encoder_that_dies_after_forty_frames_costs_one_quick_restart_and_no_footage() {
+    let _turn = take_turn();
+    fakes::encoder::register(40);
+    recording_survives("v4l2h264enc");
+    fakes::encoder::register(fakes::AT_READY);
 }
 
 /// Records with a codec that dies: the first run's frames are kept, the second run goes on without it.

@@ -1,7 +1,16 @@
 //! The one integration-test binary: the real program, real cameras, a real S3 server, in an empty folder each.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod bad_input;
 mod codecs;
+mod commands;
+mod crashes;
+mod outages;
+mod playlists;
 mod recording;
 mod scene;
+mod secrets;
 mod self_test;
+mod serving;
 mod support;

@@ -19,8 +19,12 @@ pub struct Bucket {
 
 impl Bucket {
     pub fn new() -> Self {
+        Self::with(S3Options::default())
+    }
+
+    pub fn with(options: S3Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = S3Server::start(folder.path(), S3Options::default()).unwrap();
+        let server = S3Server::start(folder.path(), options).unwrap();
         Self { server, _folder: folder }
     }
 

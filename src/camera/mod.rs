@@ -18,6 +18,7 @@ pub mod codec;
 mod errors;
 pub mod failure;
 mod inspect;
+mod logins;
 mod pipeline;
 pub mod probe;
 pub mod prove;

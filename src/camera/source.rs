@@ -6,6 +6,7 @@ use gst::glib;
 use gst::prelude::*;
 
 use super::codec::Codec;
+use super::logins;
 use crate::config::CameraConfig;
 
 /// What the camera's SDP offered, as far as it came.
@@ -36,6 +37,7 @@ pub fn prepare(
     }
     src.set_property("user-id", &camera.username);
     src.set_property("user-pw", camera.password.reveal());
+    logins::limit(src);
     let offered = offer.clone();
     src.connect("select-stream", false, move |values| {
         let caps = values.get(2).and_then(|value| value.get::<gst::Caps>().ok());

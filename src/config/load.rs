@@ -63,7 +63,7 @@ fn problems(reader: Reader<'_>) -> Error {
 pub(super) fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Config {
     let root = Table::root(reader, document);
     let capture = sections::capture(root.table("capture"), &CaptureConfig::default());
-    let config = Config {
+    let mut config = Config {
         cameras: camera::cameras(&root, &capture),
         storage: sections::storage(root.table("storage")),
         s3: sections::s3(root.table("s3")),
@@ -71,7 +71,18 @@ pub(super) fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Config {
         logging: sections::logging(root.table("logging")),
     };
     root.finish();
+    keep_what_live_lists(&mut config);
     config
+}
+
+/// A viewer may still ask for what `live.m3u8` listed a moment ago (RFC 8216, 6.2.2), so the local buffer is never
+/// shorter than that list and two segments more.
+fn keep_what_live_lists(config: &mut Config) {
+    let longest = config.cameras.iter().map(|camera| camera.capture.segment_duration).max();
+    if let (true, Some(longest)) = (config.server.enabled, longest) {
+        let segments = u32::try_from(config.server.playlist_segments).unwrap_or(u32::MAX).saturating_add(2);
+        config.storage.local_buffer = config.storage.local_buffer.max(longest.saturating_mul(segments));
+    }
 }
 
 fn unreadable(path: &Path, error: io::Error) -> Error {
@@ -268,6 +279,19 @@ mod tests {
         let error = dotenv(&config).unwrap_err();
         assert_eq!(error.kind(), Kind::Config);
         assert!(std::env::var("CCTV_TEST_NEVER").is_err(), "set before the whole file was checked");
+    }
+
+    #[test]
+    fn the_local_buffer_is_never_shorter_than_what_live_lists() {
+        let buffer_s = |server: &str| {
+            let text = format!(
+                "[[camera]]\nname = \"a\"\nip = \"10.0.0.1\"\n[s3]\nbucket = \"footage\"\n\
+                 [storage]\nlocal_buffer_minutes = 0\n[server]\n{server}"
+            );
+            Config::parse(&text, Path::new("config.toml"), &|_| None).unwrap().storage.local_buffer.as_secs()
+        };
+        assert_eq!(buffer_s("playlist_segments = 6"), 80);
+        assert_eq!(buffer_s("enabled = false"), 0);
     }
 
     #[test]

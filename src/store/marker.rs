@@ -50,7 +50,8 @@ impl Store {
 
     fn mark(&self) -> Result<()> {
         let path = self.inner.segments_dir.join(MARKER);
-        let what = || format!("create {} (give this user write access)", path.display());
+        let what =
+            || format!("create {} (free space on its disk, or give this user write access)", path.display());
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(mut file) => {
                 file.write_all(TEXT.as_bytes()).context(Kind::Disk, what)?;

@@ -117,7 +117,7 @@ async fn overwrite_guard(s3: &S3, key: &str) -> Result<String> {
             Ok("If-None-Match is honoured: no object is ever overwritten".into())
         }
         Ok(answer) => Ok(format!(
-            "If-None-Match is not honoured (answer {}): objects are looked up before any repeated upload instead",
+            "If-None-Match is not honoured (answer {}): each object is looked up before its upload instead",
             answer.status
         )),
         Err(missing) => Err(Error::new(Kind::Unreachable, missing.reason)),

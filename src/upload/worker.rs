@@ -256,7 +256,7 @@ impl Worker {
                 let place = self.s3.place();
                 let how = if honoured { "honours" } else { "ignores" };
                 let then =
-                    if honoured { "" } else { "; objects are looked up before any repeated upload instead" };
+                    if honoured { "" } else { "; each object is looked up before its upload instead" };
                 log::info!(
                     "[upload] bucket {} at {} answers and {how} If-None-Match{then}",
                     place.bucket,

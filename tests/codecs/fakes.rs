@@ -1,6 +1,5 @@
 //! Elements that call themselves `v4l2…` and fail on demand: the hardware that no test machine has.
 #![allow(unsafe_code, reason = "the macros that register a GObject type expand to unsafe impls")]
-#![allow(clippy::unwrap_used, reason = "a fake that cannot be built fails its test")]
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -38,6 +37,17 @@ macro_rules! fake {
             }
 
             impl ObjectImpl for Inner {
+                /// Every V4L2 element takes its driver's settings this way.
+                fn properties() -> &'static [glib::ParamSpec] {
+                    static PROPERTIES: std::sync::OnceLock<Vec<glib::ParamSpec>> = std::sync::OnceLock::new();
+                    PROPERTIES.get_or_init(|| {
+                        let controls = glib::ParamSpecBoxed::builder::<gst::Structure>("extra-controls");
+                        vec![controls.write_only().build()]
+                    })
+                }
+
+                fn set_property(&self, _id: usize, _value: &glib::Value, _property: &glib::ParamSpec) {}
+
                 fn constructed(&self) {
                     self.parent_constructed();
                     wrap(self.obj().upcast_ref(), $inner, FAILS_AFTER.load(Ordering::SeqCst));
@@ -105,6 +115,7 @@ fake!(
     "video/x-raw"
 );
 fake!(scaler, "v4l2convert", "FakeV4l2Convert", "videoconvertscale", "video/x-raw", "video/x-raw");
+fake!(encoder, "v4l2h264enc", "FakeV4l2Encoder", "x264enc", "video/x-raw", "video/x-h264");
 
 fn template(name: &str, direction: gst::PadDirection, caps: &str) -> gst::PadTemplate {
     gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps.parse::<gst::Caps>().unwrap())
@@ -114,6 +125,11 @@ fn template(name: &str, direction: gst::PadDirection, caps: &str) -> gst::PadTem
 /// Puts a working element inside, and an error into its way out.
 fn wrap(bin: &gst::Bin, inner: &str, fails_after: i64) {
     let element = gst::ElementFactory::make(inner).build().unwrap();
+    if inner == "x264enc" {
+        // as hardware does: a frame out for each frame in
+        element.set_property_from_str("tune", "zerolatency");
+        element.set_property("key-int-max", 15u32);
+    }
     bin.add(&element).unwrap();
     for name in ["sink", "src"] {
         let template = bin.pad_template(name).unwrap();

@@ -120,7 +120,11 @@ impl<'w> Program<'w> {
     }
 
     pub fn start_with(workspace: &'w Workspace, args: &[&str]) -> Self {
-        let mut command = workspace.command(args);
+        Self::start_command(workspace, workspace.command(args))
+    }
+
+    /// Starts a command of the workspace that was changed, or wrapped by another program that `exec`s it.
+    pub fn start_command(workspace: &'w Workspace, mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("cargo has built the program");
         let stderr = child.stderr.take().expect("standard error was asked for as a pipe");
