@@ -45,6 +45,7 @@ pub struct Sample {
     /// CPU-seconds per second of stream.
     pub cpu: f64,
     pub peak_rss_mib: f64,
+    pub rss_mib: f64,
     pub threads: u64,
     pub others_cores: f64,
     pub segment_width: u64,
@@ -54,10 +55,10 @@ pub struct Sample {
 
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Sample { cpu, peak_rss_mib, threads, others_cores, .. } = self;
+        let Sample { cpu, peak_rss_mib, rss_mib, threads, others_cores, .. } = self;
         write!(
             f,
-            "{:<11} {:<6} {cpu:.4} CPU-s/s, {peak_rss_mib:.0} MiB, {threads} threads; a segment: {} frames {} wide, \
+            "{:<11} {:<6} {cpu:.4} CPU-s/s, {rss_mib:.0} MiB (peak {peak_rss_mib:.0}), {threads} threads; a segment: {} frames {} wide, \
              {:.2} MB; others took {others_cores:.2} cores",
             format!("{:?}", self.mode).to_lowercase(),
             format!("{:?}", self.recorder).to_lowercase(),
@@ -184,6 +185,7 @@ fn sample(recorder: Recorder, mode: Mode, cost: Cost, segments: &[PathBuf]) -> R
         recorder,
         cpu: cost.cores,
         peak_rss_mib: cost.peak_rss_mib,
+        rss_mib: cost.rss_mib,
         threads: cost.threads,
         others_cores: cost.others_cores,
         segment_width: stream["width"].as_u64().unwrap_or_default(),

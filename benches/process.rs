@@ -14,6 +14,8 @@ pub struct Cost {
     pub cores: f64,
     /// The most memory it ever had, from its start on.
     pub peak_rss_mib: f64,
+    /// At the end of the window: without what only the start needed.
+    pub rss_mib: f64,
     pub threads: u64,
     /// CPU-seconds per second that others took, this process excepted: high figures make the others doubtful.
     pub others_cores: f64,
@@ -30,6 +32,7 @@ pub fn watch(id: u32, seconds: u64) -> Result<Cost> {
     Ok(Cost {
         cores,
         peak_rss_mib: status(id, "VmHWM")? / 1024.0,
+        rss_mib: status(id, "VmRSS")? / 1024.0,
         threads: status(id, "Threads")? as u64,
         others_cores: (machine - cores - bench).max(0.0),
     })

@@ -24,8 +24,12 @@ pub struct Report {
 /// A figure of a sample.
 type Figure = fn(&Sample) -> f64;
 
+/// A part of an upload's time.
+type Span = fn(&Upload) -> f64;
+
 const CPU: Figure = |sample| sample.cpu;
-const MEMORY: Figure = |sample| sample.peak_rss_mib;
+const PEAK: Figure = |sample| sample.peak_rss_mib;
+const MEMORY: Figure = |sample| sample.rss_mib;
 
 impl Report {
     pub fn new(machine: Value, seconds: u64, rounds: usize) -> Self {
@@ -91,35 +95,37 @@ impl Report {
     }
 
     fn contest(&self, mode: Mode, text: &mut String) {
-        let mut row = |name: &str, cpu: String, memory: String, rest: String| {
+        let mut row = |name: &str, cells: [String; 4]| {
+            let [cpu, peak, memory, rest] = cells;
             // writing to a string cannot fail
-            let _ = writeln!(text, "{name:<18} {cpu:<26} {memory:<10} {rest}");
+            let _ = writeln!(text, "{name:<17} {cpu:<24} {peak:>9} {memory:>9}  {rest}");
         };
-        let title = format!("{mode:?}").to_lowercase();
-        row(&title, "CPU-s per stream-s".into(), "peak MiB".into(), "others' cores".into());
+        let titles = ["CPU-s per stream-s", "peak MiB", "end MiB", "others' cores"];
+        row(&format!("{mode:?}").to_lowercase(), titles.map(str::to_owned));
         for recorder in Recorder::ALL {
-            let [cpu, memory, others] = [CPU, MEMORY, |sample| sample.others_cores]
+            let [cpu, peak, memory, others] = [CPU, PEAK, MEMORY, |sample| sample.others_cores]
                 .map(|figure| self.figures(mode, recorder, figure));
-            row(
-                &format!("  {}", format!("{recorder:?}").to_lowercase()),
+            let cells = [
                 format!("{:.4} ({:.4}–{:.4})", median(&cpu), least(&cpu), most(&cpu)),
+                format!("{:.0}", median(&peak)),
                 format!("{:.0}", median(&memory)),
                 format!("{:.2}", median(&others)),
-            );
+            ];
+            row(&format!("  {}", format!("{recorder:?}").to_lowercase()), cells);
         }
-        row(
-            "  ours ÷ ffmpeg",
-            self.ratio(mode, CPU).map_or_else(|| "–".into(), |ratio| format!("{ratio:.2}")),
-            self.ratio(mode, MEMORY).map_or_else(|| "–".into(), |ratio| format!("{ratio:.2}")),
-            format!("median of {} pairs, windows of {} s\n", self.rounds, self.seconds),
-        );
+        let [cpu, peak, memory] = [CPU, PEAK, MEMORY].map(|figure| match self.ratio(mode, figure) {
+            Some(ratio) => format!("{ratio:.2}"),
+            None => "–".into(),
+        });
+        let pairs = format!("median of {} pairs, windows of {} s\n", self.rounds, self.seconds);
+        row("  ours ÷ ffmpeg", [cpu, peak, memory, pairs]);
     }
 
     fn upload_times(&self, text: &mut String) {
         let bytes: Vec<f64> = self.uploads.iter().map(|upload| upload.bytes as f64 / 1e6).collect();
         let title = format!("{} uploads, {:.2} MB", self.uploads.len(), median(&bytes));
         let _ = writeln!(text, "{title:<28} {:>9} {:>9} {:>9}", "median ms", "p99 ms", "most ms");
-        let parts: [(&str, fn(&Upload) -> f64); 3] = [
+        let parts: [(&str, Span); 3] = [
             ("  last byte to row", |upload| upload.closing_ms),
             ("  row to uploaded", |upload| upload.uploading_ms),
             ("  last byte to uploaded", Upload::total_ms),

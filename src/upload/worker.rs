@@ -255,8 +255,7 @@ impl Worker {
                 self.link_works();
                 let place = self.s3.place();
                 let how = if honoured { "honours" } else { "ignores" };
-                let then =
-                    if honoured { "" } else { "; each object is looked up before its upload instead" };
+                let then = if honoured { "" } else { "; each object is looked up before its upload instead" };
                 log::info!(
                     "[upload] bucket {} at {} answers and {how} If-None-Match{then}",
                     place.bucket,
