@@ -9,7 +9,7 @@ use crate::scene::{
     Bucket, LIMIT, Row, assert_nothing_lost_or_doubled, camera, camera_state, rows, uploaded,
 };
 use crate::support::tools::video_stream;
-use crate::support::{Camera, Fault, Program, Settings, Workspace, eventually};
+use crate::support::{Camera, CameraOptions, Fault, Program, Settings, Workspace, eventually};
 
 mod leftovers;
 
@@ -36,8 +36,14 @@ fn next(seed: &mut u64) -> u64 {
 
 #[test]
 fn killed_at_any_moment_it_loses_nothing_that_was_closed_and_stores_nothing_twice() {
-    let (bucket, camera) = (Bucket::new(), camera());
-    let workspace = gate(&bucket, &camera);
+    let bucket = Bucket::new();
+    // enough bytes and untouched, so that the open segment is on disk up to the camera's last second or two
+    let options = CameraOptions { bitrate_kbps: 2000, ..CameraOptions::default() };
+    let camera = Camera::start(options).unwrap();
+    let mut settings = Settings::new(&bucket.server);
+    settings.set("capture.segment_duration", 3);
+    settings.camera("gate", &camera).for_camera("capture.mode", "passthrough");
+    let workspace = Workspace::new(&settings, &bucket.server);
     let mut viewer = Viewer::new("/live.m3u8");
     let mut seed = 0x5eed_cafe;
     let mut closed: BTreeSet<String> = BTreeSet::new();

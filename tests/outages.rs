@@ -105,10 +105,10 @@ fn a_frozen_camera_is_left_after_five_seconds_and_its_neighbour_never_notices() 
     settings.camera("gate", &frozen).camera("yard", &neighbour);
     let workspace = Workspace::new(&settings, &bucket.server);
     let program = Program::start(&workspace);
-    uploaded(&workspace, "gate", 1);
     uploaded(&workspace, "yard", 1);
+    let before = inside_a_segment(&workspace, "gate", 1);
     frozen.freeze();
-    let since = Instant::now();
+    let (since, frozen_at) = (Instant::now(), now_ms());
     let waiting = camera_state(&program, "gate", "waiting");
     let noticed = since.elapsed();
     assert!((4.5..8.0).contains(&noticed.as_secs_f64()), "noticed after {noticed:?}");
@@ -116,6 +116,9 @@ fn a_frozen_camera_is_left_after_five_seconds_and_its_neighbour_never_notices() 
     let health = program.health();
     assert_eq!(health["status"], "degraded", "{health}");
     assert!(health["reasons"].to_string().contains("gate"), "{health}");
+    // the frames before the silence are a segment, although nothing came that would have ended it
+    let tail = uploaded(&workspace, "gate", before.len() + 1).pop().unwrap();
+    assert!(tail.run == before[0].run && end_ms(&tail) > frozen_at - 800, "frozen at {frozen_at}: {tail:?}");
     frozen.thaw();
     camera_state(&program, "gate", "recording");
     let count = rows_of(&workspace, "gate").len();

@@ -10,7 +10,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
 use crate::scene::{Bucket, LIMIT, camera_state, uploaded};
 use crate::support::program::files_under;
-use crate::support::{Camera, CameraOptions, Program, S3Options, S3Server, Settings, Workspace, eventually};
+use crate::support::{Camera, CameraOptions, Program, S3Options, Settings, Workspace, eventually};
 
 const GATE: &str = "Gate/Pass:w@rd%7";
 const YARD: &str = "Yard@P/ss?wort8";

@@ -37,9 +37,10 @@ pub fn classify(message: &gst::message::Error, facts: &Facts<'_>) -> Failure {
             blame_hardware(Failure::Pipeline(format!("{text} {debug}").trim().into()), facts)
         };
     }
-    match rtsp_status(message) {
+    match rtsp_status(message).or_else(|| status_in(&text)).or_else(|| status_in(&debug)) {
         Some(401 | 403) => return Failure::Denied,
-        Some(404) => return Failure::NotFound,
+        // a camera that described its streams has this path: the 404 is for a track of it
+        Some(404) if facts.offer.video.is_empty() => return Failure::NotFound,
         Some(status) => return Failure::SetupRefused(format!("{status}: {text}")),
         None => {}
     }
@@ -108,6 +109,12 @@ fn rtsp_status(message: &gst::message::Error) -> Option<u32> {
     message.details()?.get::<u32>("rtsp-status-code").ok()
 }
 
+/// The code in `Error (451): Parameter Not Understood`: only some of rtspsrc's errors carry it as a number.
+fn status_in(text: &str) -> Option<u32> {
+    let code = text.split_once("Error (")?.1.split_once(')')?.0;
+    code.parse().ok().filter(|code| (400..600).contains(code))
+}
+
 /// `… gst_rtspsrc_connect (): /GstPipeline…:\nFailed to connect. (Generic error)` → the last line. The lines
 /// before it are source positions, of no use to people.
 fn last_brackets(debug: &str) -> String {
@@ -125,6 +132,14 @@ mod tests {
                      Failed to connect. (Generic error)";
         assert_eq!(last_brackets(debug), "Failed to connect. (Generic error)");
         assert_eq!(last_brackets("../gst/x/gsty.c(12): f (): /GstPipeline:p"), "");
+    }
+
+    #[test]
+    fn a_refusal_without_its_number_is_read_from_its_words() {
+        assert_eq!(status_in("Error (451): Parameter Not Understood"), Some(451));
+        assert_eq!(status_in("Failed to connect. (Generic error)"), None);
+        assert_eq!(status_in("Error (12): x"), None);
+        assert_eq!(status_in("Error (system): x"), None);
     }
 
     #[test]

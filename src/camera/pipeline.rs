@@ -3,7 +3,7 @@
 //! Everything here is thrown away with its run; nothing survives into the next one.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,9 +41,21 @@ pub type SharedOpen = Arc<Mutex<VecDeque<OpenSegment>>>;
 pub struct Counters {
     packets: AtomicU64,
     frames: AtomicU64,
+    frame_ns: AtomicU64,
+    ended: AtomicBool,
 }
 
 impl Counters {
+    /// From one of the last frames to the next, in decoding order.
+    pub fn frame_time(&self) -> Duration {
+        Duration::from_nanos(self.frame_ns.load(Ordering::Relaxed))
+    }
+
+    /// EOS went into the sink, the camera's or ours: the segment that closes last is the tail.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
     pub fn seen(&self) -> Seen {
         Seen { packets: self.packets.load(Ordering::Relaxed), frames: self.frames.load(Ordering::Relaxed) }
     }
@@ -169,9 +181,24 @@ fn count_packets(src: &gst::Element, counters: &Arc<Counters>) {
 }
 
 fn count_frames(pad: &gst::Pad, counters: &Arc<Counters>) {
+    let of_events = counters.clone();
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if info.event().is_some_and(|event| event.type_() == gst::EventType::Eos) {
+            of_events.ended.store(true, Ordering::Relaxed);
+        }
+        gst::PadProbeReturn::Ok
+    });
     let counters = counters.clone();
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+    let last = Mutex::new(None);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         counters.frames.fetch_add(1, Ordering::Relaxed);
+        let time = info.buffer().and_then(|buffer| buffer.dts_or_pts());
+        let before = last.lock().unwrap_or_else(PoisonError::into_inner).replace(time);
+        if let (Some(time), Some(Some(before))) = (time, before)
+            && time > before
+        {
+            counters.frame_ns.store((time - before).nseconds(), Ordering::Relaxed);
+        }
         gst::PadProbeReturn::Ok
     });
 }

@@ -113,8 +113,15 @@ impl Run<'_> {
                 None
             }
             "splitmuxsink-fragment-closed" => {
-                let segment = lock_open(&self.parts.open).pop_front()?;
-                let closed_at = at.or(segment.opened_at).unwrap_or_default();
+                let (segment, is_tail) = {
+                    let mut open = lock_open(&self.parts.open);
+                    (open.pop_front()?, self.parts.counters.has_ended() && open.is_empty())
+                };
+                let mut closed_at = at.or(segment.opened_at).unwrap_or_default();
+                if is_tail {
+                    // no next frame says when the last one ends: splitmuxsink tells its beginning
+                    closed_at += self.parts.counters.frame_time();
+                }
                 self.close(segment, closed_at)
             }
             _ => None,

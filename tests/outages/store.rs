@@ -1,6 +1,7 @@
 //! S3 that is away, or answers wrongly: recording goes on, and every segment is stored exactly once.
 
 use crate::scene::{Bucket, LIMIT, assert_nothing_lost_or_doubled, camera, rows, uploaded};
+use crate::support::s3::Seen;
 use crate::support::{Fault, Program, Settings, Workspace, eventually};
 
 use super::rows_of;
@@ -41,18 +42,27 @@ fn segments_wait_out_an_outage_of_s3_and_then_arrive_once_and_in_order() {
     assert_nothing_lost_or_doubled(&workspace, &bucket);
     let puts: Vec<String> = bucket.server.requests()[asked_before..]
         .iter()
-        .filter(|seen| seen.method == "PUT" && seen.status == 200 && seen.path.ends_with(".ts"))
-        .map(|seen| seen.path.clone())
+        .filter(|seen| seen.status == 200 && puts_a_segment(seen))
+        .map(|seen| path(seen).to_owned())
         .collect();
     // the first one probes whether S3 is back, and the one that probes takes turns
     assert!(puts.len() >= 4 && puts[1..].is_sorted(), "{puts:#?}");
     assert!(rows(&workspace).iter().all(|row| row.state == "uploaded"), "{:?}", rows(&workspace));
 }
 
+/// Without the signature.
+fn path(seen: &Seen) -> &str {
+    seen.path.split('?').next().unwrap_or_default()
+}
+
+fn puts_a_segment(seen: &Seen) -> bool {
+    seen.method == "PUT" && path(seen).ends_with(".ts")
+}
+
 /// How often `fault` met a segment so far.
 fn hits(bucket: &Bucket, fault: Fault) -> usize {
     let requests = bucket.server.requests();
-    let puts = || requests.iter().filter(|seen| seen.method == "PUT" && seen.path.ends_with(".ts"));
+    let puts = || requests.iter().filter(|seen| puts_a_segment(seen));
     match fault {
         Fault::Refuse(status, _) | Fault::CommitThenRefuse(status, _) => {
             puts().filter(|seen| seen.status == status).count()
@@ -60,7 +70,7 @@ fn hits(bucket: &Bucket, fault: Fault) -> usize {
         // stored, and no answer was noted
         Fault::CommitThenHangUp | Fault::CommitThenStall => {
             let unanswered =
-                |key: &&String| !puts().any(|seen| seen.path.ends_with(*key) && seen.status == 200);
+                |key: &&String| !puts().any(|seen| path(seen).ends_with(*key) && seen.status == 200);
             bucket.commits().keys().filter(unanswered).count()
         }
     }
