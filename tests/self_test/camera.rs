@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::viewer::Viewer;
 use crate::support::program::timed;
 use crate::support::wait::throughout;
-use crate::support::{Camera, CameraOptions, Codec, DahuaProxy, eventually, tools};
+use crate::support::{Camera, CameraOptions, Clip, Codec, DahuaProxy, eventually, tools};
 
 const LIMIT: Duration = Duration::from_secs(15);
 const LOGIN: Option<(&str, &str)> = Some(("admin", "camera-secret"));
@@ -38,6 +38,23 @@ fn a_camera_plays_to_whom_knows_the_password() {
     assert_eq!(counts.unauthorized.load(Ordering::SeqCst), 1, "the challenge");
     viewer.ping();
     eventually(LIMIT, "the ping", || counts.get_parameter.load(Ordering::SeqCst) == 1);
+}
+
+#[test]
+fn a_clip_plays_on_beyond_its_end_at_the_speed_of_a_camera() {
+    let mut options = CameraOptions { bitrate_kbps: 400, ..CameraOptions::default() };
+    let clip = Clip::encode(&options, 2).unwrap();
+    assert!((200..600).contains(&clip.kbps()), "{clip:?} of {} kbit/s", clip.kbps());
+    options.clip = Some(clip);
+    let camera = start(options);
+    let url = camera.url().replace("rtsp://", "rtsp://admin:camera-secret@");
+    // 5 s of a clip of 2 s, copied as it comes
+    let arguments =
+        ["-v", "error", "-rtsp_transport", "tcp", "-i", &url, "-t", "5", "-c", "copy", "-f", "framecrc", "-"];
+    let (frames, took) = timed(|| tools::output("ffmpeg", &arguments));
+    let frames = frames.lines().filter(|line| !line.starts_with('#')).count();
+    assert!((74..=76).contains(&frames), "{frames} frames");
+    assert!(took > Duration::from_secs(4), "it came in {took:?}");
 }
 
 #[test]

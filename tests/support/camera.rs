@@ -12,7 +12,10 @@ use gst_rtsp_server::prelude::*;
 use gst_rtsp_server::{RTSPClient, RTSPFilterResult, RTSPMedia, RTSPMediaFactory, RTSPServer};
 
 mod auth;
+mod clip;
 mod media;
+
+pub use clip::Clip;
 
 /// The path that cameras of the CP Plus and Dahua family answer; any `?query` behind it is theirs too.
 pub const PATH: &str = "/cam/realmonitor";
@@ -42,6 +45,8 @@ pub struct CameraOptions {
     pub port: u16,
     /// Session timeout the camera announces, in seconds; 0 for the server's default of 60.
     pub session_timeout_s: u32,
+    /// Sent again and again instead of a live picture; made with these options.
+    pub clip: Option<Clip>,
 }
 
 impl Default for CameraOptions {
@@ -58,6 +63,7 @@ impl Default for CameraOptions {
             audio: false,
             port: 0,
             session_timeout_s: 0,
+            clip: None,
         }
     }
 }
@@ -243,9 +249,13 @@ fn factory(options: &CameraOptions, shared: &Arc<Shared>) -> RTSPMediaFactory {
     let factory = RTSPMediaFactory::new();
     factory.set_launch(&media::launch(options));
     factory.set_shared(true);
-    let shared = shared.clone();
+    let (shared, clip) = (shared.clone(), options.clip.clone());
     factory.connect_media_configure(move |_, media: &RTSPMedia| {
         let Ok(bin) = media.element().downcast::<gst::Bin>() else { return };
+        let source = bin.by_name(media::CLIP_SOURCE).and_downcast::<gst_app::AppSrc>();
+        if let (Some(clip), Some(source)) = (&clip, source) {
+            clip.feed(&source);
+        }
         let mut gates = shared.gates.lock().unwrap_or_else(PoisonError::into_inner);
         gates.retain(|gate| gate.upgrade().is_some());
         for gate in [media::VIDEO_GATE, media::AUDIO_GATE].iter().filter_map(|name| bin.by_name(name)) {

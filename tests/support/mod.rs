@@ -13,7 +13,7 @@ pub mod settings;
 pub mod tools;
 pub mod wait;
 
-pub use camera::{Camera, CameraOptions, Codec};
+pub use camera::{Camera, CameraOptions, Clip, Codec};
 pub use dahua::DahuaProxy;
 pub use program::{Program, Workspace};
 pub use s3::{Fault, S3Options, S3Server};

@@ -1,0 +1,120 @@
+//! What recording costs: `cargo bench --bench recorder -- [--seconds N] [--rounds N] [--uploads N] [--only PART]`.
+//!
+//! The real program, with everything on (rows, upload to a local S3 server, HTTP without a viewer), takes turns with
+//! `ffmpeg` on the same simulated camera; then the time from a segment's close to `uploaded` is taken. Camera and S3
+//! server live in this process and are not counted. Prints a table, writes JSON below `target/`, judges nothing.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is for the person at the terminal")]
+
+use std::process::ExitCode;
+
+use cctv_s3_pipeline::error::Result;
+use clap::{Parser, ValueEnum};
+use contest::{Mode, Recorder, Sample};
+use support::{Camera, CameraOptions, Clip};
+
+mod contest;
+mod machine;
+mod process;
+mod report;
+#[path = "../tests/support/mod.rs"]
+mod support;
+mod upload;
+
+/// Measures recording against ffmpeg, and the time to upload.
+#[derive(Parser)]
+struct Options {
+    /// Length of each measured window; a multiple of the segments' 10 s counts whole segments.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// How often each pair of recorders takes its turns.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Segments whose upload is timed, about one a second.
+    #[arg(long, default_value_t = 200)]
+    uploads: usize,
+    /// One part instead of all.
+    #[arg(long)]
+    only: Option<Part>,
+    /// Cargo says so when it runs benchmarks, and not when it runs every target as a test.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Transcode,
+    Passthrough,
+    Upload,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    if !options.bench {
+        println!("nothing measured: run `cargo bench --bench recorder`");
+        return ExitCode::SUCCESS;
+    }
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    let mut report = report::Report::new(machine::facts()?, options.seconds, options.rounds);
+    println!("{}", report.machine());
+    let wanted = |part| options.only.is_none_or(|only| only == part);
+    let modes: Vec<Mode> = [(Part::Transcode, Mode::Transcode), (Part::Passthrough, Mode::Passthrough)]
+        .into_iter()
+        .filter_map(|(part, mode)| wanted(part).then_some(mode))
+        .collect();
+    if !modes.is_empty() {
+        let camera = camera(4000, 30, &mut report.input)?;
+        println!("camera: {}", report.input);
+        take_turns(options, &modes, &camera, &mut report.samples)?;
+    }
+    if wanted(Part::Upload) {
+        // 2.5 MB a second: a segment for each of them
+        let camera = camera(20_000, 15, &mut report.upload_input)?;
+        println!("uploads: {} from {}", options.uploads, report.upload_input);
+        report.uploads = upload::time(&camera, options.uploads)?;
+    }
+    println!("\n{}", report.table());
+    println!("{}", report.save()?.display());
+    Ok(())
+}
+
+/// A four-megapixel camera that sends an encoded picture over and over.
+fn camera(bitrate_kbps: u32, gop: u32, description: &mut String) -> Result<Camera> {
+    let mut options =
+        CameraOptions { width: 2560, height: 1440, gop, bitrate_kbps, ..CameraOptions::default() };
+    let clip = Clip::encode(&options, 300 / gop)?;
+    *description = format!(
+        "H.264 {}x{} at {} frames a second, {:.1} Mbit/s, a keyframe every {gop} frames, RTSP over TCP with digest login",
+        options.width,
+        options.height,
+        options.fps,
+        clip.kbps() as f64 / 1e3
+    );
+    options.clip = Some(clip);
+    Camera::start(options)
+}
+
+/// A, B, A, B: what else the machine does meets both alike.
+fn take_turns(
+    options: &Options,
+    modes: &[Mode],
+    camera: &Camera,
+    samples: &mut Vec<(usize, Sample)>,
+) -> Result<()> {
+    for round in 1..=options.rounds {
+        for (mode, recorder) in modes.iter().flat_map(|mode| Recorder::ALL.map(|one| (*mode, one))) {
+            let sample = contest::measure(recorder, mode, camera, options.seconds)?;
+            println!("round {round}: {sample}");
+            samples.push((round, sample));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! The figures as a table for people and as JSON for the next comparison.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use cctv_s3_pipeline::error::{Context, Kind, Result};
+use serde_json::{Value, json};
+
+use super::contest::{Mode, Recorder, Sample};
+use super::upload::Upload;
+
+pub struct Report {
+    machine: Value,
+    seconds: u64,
+    rounds: usize,
+    /// What the cameras send.
+    pub input: String,
+    pub upload_input: String,
+    /// With the round, from 1.
+    pub samples: Vec<(usize, Sample)>,
+    pub uploads: Vec<Upload>,
+}
+
+/// A figure of a sample.
+type Figure = fn(&Sample) -> f64;
+
+/// A part of an upload's time.
+type Span = fn(&Upload) -> f64;
+
+const CPU: Figure = |sample| sample.cpu;
+const PEAK: Figure = |sample| sample.peak_rss_mib;
+const MEMORY: Figure = |sample| sample.rss_mib;
+
+impl Report {
+    pub fn new(machine: Value, seconds: u64, rounds: usize) -> Self {
+        let (input, upload_input) = (String::new(), String::new());
+        Self { machine, seconds, rounds, input, upload_input, samples: Vec::new(), uploads: Vec::new() }
+    }
+
+    pub fn machine(&self) -> String {
+        let text = |name: &str| match &self.machine[name] {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        format!(
+            "machine: {}, {} cores, {} MiB; {}, Linux {}, files on {}\n\
+             versions: cctv-s3-pipeline {} ({}), GStreamer {}, ffmpeg {}",
+            text("cpu"),
+            text("cores"),
+            text("memory_mib"),
+            text("system"),
+            text("kernel"),
+            text("file_system"),
+            text("program"),
+            text("profile"),
+            text("gstreamer"),
+            text("ffmpeg")
+        )
+    }
+
+    pub fn table(&self) -> String {
+        let mut text = String::new();
+        for mode in [Mode::Transcode, Mode::Passthrough] {
+            if self.samples.iter().any(|(_, sample)| sample.mode == mode) {
+                self.contest(mode, &mut text);
+            }
+        }
+        if !self.uploads.is_empty() {
+            self.upload_times(&mut text);
+        }
+        text
+    }
+
+    /// Writes `target/recorder-bench.json` and returns its path.
+    pub fn save(&self) -> Result<PathBuf> {
+        // cargo's folder for benches is target/tmp
+        let mut path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+        path.set_file_name("recorder-bench.json");
+        let samples: Vec<Value> =
+            self.samples.iter().map(|(round, sample)| json!({ "round": round, "sample": sample })).collect();
+        let report = json!({
+            "machine": self.machine,
+            "input": self.input,
+            "upload_input": self.upload_input,
+            "window_seconds": self.seconds,
+            "rounds": self.rounds,
+            "transcode_cpu_ratio": self.ratio(Mode::Transcode, CPU),
+            "passthrough_cpu_ratio": self.ratio(Mode::Passthrough, CPU),
+            "samples": samples,
+            "uploads": self.uploads,
+        });
+        std::fs::write(&path, format!("{report:#}\n"))
+            .context(Kind::Disk, || format!("write {}", path.display()))?;
+        Ok(path)
+    }
+
+    fn contest(&self, mode: Mode, text: &mut String) {
+        let mut row = |name: &str, cells: [String; 4]| {
+            let [cpu, peak, memory, rest] = cells;
+            // writing to a string cannot fail
+            let _ = writeln!(text, "{name:<17} {cpu:<24} {peak:>9} {memory:>9}  {rest}");
+        };
+        let titles = ["CPU-s per stream-s", "peak MiB", "end MiB", "others' cores"];
+        row(&format!("{mode:?}").to_lowercase(), titles.map(str::to_owned));
+        for recorder in Recorder::ALL {
+            let [cpu, peak, memory, others] = [CPU, PEAK, MEMORY, |sample| sample.others_cores]
+                .map(|figure| self.figures(mode, recorder, figure));
+            let cells = [
+                format!("{:.4} ({:.4}–{:.4})", median(&cpu), least(&cpu), most(&cpu)),
+                format!("{:.0}", median(&peak)),
+                format!("{:.0}", median(&memory)),
+                format!("{:.2}", median(&others)),
+            ];
+            row(&format!("  {}", format!("{recorder:?}").to_lowercase()), cells);
+        }
+        let [cpu, peak, memory] = [CPU, PEAK, MEMORY].map(|figure| match self.ratio(mode, figure) {
+            Some(ratio) => format!("{ratio:.2}"),
+            None => "–".into(),
+        });
+        let pairs = format!("median of {} pairs, windows of {} s\n", self.rounds, self.seconds);
+        row("  ours ÷ ffmpeg", [cpu, peak, memory, pairs]);
+    }
+
+    fn upload_times(&self, text: &mut String) {
+        let bytes: Vec<f64> = self.uploads.iter().map(|upload| upload.bytes as f64 / 1e6).collect();
+        let title = format!("{} uploads, {:.2} MB", self.uploads.len(), median(&bytes));
+        let _ = writeln!(text, "{title:<28} {:>9} {:>9} {:>9}", "median ms", "p99 ms", "most ms");
+        let parts: [(&str, Span); 3] = [
+            ("  last byte to row", |upload| upload.closing_ms),
+            ("  row to uploaded", |upload| upload.uploading_ms),
+            ("  last byte to uploaded", Upload::total_ms),
+        ];
+        for (name, figure) in parts {
+            let ms: Vec<f64> = self.uploads.iter().map(figure).collect();
+            let (median, p99, most) = (median(&ms), quantile(&ms, 0.99), most(&ms));
+            let _ = writeln!(text, "{name:<28} {median:>9.1} {p99:>9.1} {most:>9.1}");
+        }
+    }
+
+    fn figures(&self, mode: Mode, recorder: Recorder, figure: Figure) -> Vec<f64> {
+        let ours = self.samples.iter().filter(|(_, one)| one.mode == mode && one.recorder == recorder);
+        ours.map(|(_, sample)| figure(sample)).collect()
+    }
+
+    /// The median of the rounds' ratios: what slowed one round down slowed both.
+    fn ratio(&self, mode: Mode, figure: Figure) -> Option<f64> {
+        let [ours, theirs] = Recorder::ALL.map(|recorder| self.figures(mode, recorder, figure));
+        let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs).collect();
+        Some(median(&ratios)).filter(|ratio| ratio.is_finite() && !ratios.is_empty())
+    }
+}
+
+fn median(figures: &[f64]) -> f64 {
+    quantile(figures, 0.5)
+}
+
+/// Between the two nearest figures where none stands exactly there.
+fn quantile(figures: &[f64], part: f64) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = part * sorted.len().saturating_sub(1) as f64;
+    let at = |place: f64| sorted.get(place as usize).copied().unwrap_or(f64::NAN);
+    at(place.floor()) + (at(place.ceil()) - at(place.floor())) * place.fract()
+}
+
+fn least(figures: &[f64]) -> f64 {
+    figures.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+fn most(figures: &[f64]) -> f64 {
+    figures.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+}
