@@ -78,7 +78,7 @@ pub fn run(config: Config, parts: Parts, shutdown: Shutdown) -> Result<()> {
 }
 
 fn load_templates(config: &Config, codecs: &Codecs) -> Result<Vec<(CameraConfig, Template)>> {
-    gst::init().context(Kind::Pipeline, || "start GStreamer; install gstreamer1.0-plugins-base")?;
+    camera::init()?;
     config
         .cameras
         .iter()

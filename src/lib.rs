@@ -39,8 +39,7 @@
 //! # Reading order
 //! this page → [`app`] → `camera/supervisor.rs` → `store/mod.rs` → `upload/mod.rs` → `http/route.rs`.
 //!
-//! `gst::` stays in [`camera`] (and the joining of its log in [`logging`], its start in [`app`] and
-//! [`commands`]), SQL in [`store`], rust-s3 in `upload/s3`.
+//! `gst::` stays in [`camera`] (and the joining of its log in [`logging`]), SQL in [`store`], rust-s3 in `upload/s3`.
 
 pub mod app;
 pub mod camera;

@@ -39,6 +39,11 @@ pub use codec::Codecs;
 pub use inspect::inspect;
 pub use template::Template;
 
+/// Starts GStreamer; needed before anything else here, and harmless when repeated.
+pub fn init() -> Result<()> {
+    gst::init().context(Kind::Pipeline, || "start GStreamer; install gstreamer1.0-plugins-base")
+}
+
 /// What every camera is given beside its own section.
 #[derive(Clone)]
 pub struct CameraParts {

@@ -6,7 +6,7 @@ use super::{load, open_existing, runtime, say};
 use crate::camera::{self, Codecs, prove};
 use crate::cli::CheckWhat;
 use crate::config::Config;
-use crate::error::{Context, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::Store;
 use crate::upload;
 
@@ -39,7 +39,7 @@ pub fn check(path: &Path, what: Option<CheckWhat>) -> Result<u8> {
         findings.note("config", Ok(format!("{} with {cameras} camera{plural}", path.display())))?;
     }
     if wanted(CheckWhat::Pipeline) || wanted(CheckWhat::Camera) {
-        gst::init().context(Kind::Pipeline, || "start GStreamer; install gstreamer1.0-plugins-base")?;
+        camera::init()?;
     }
     if wanted(CheckWhat::Pipeline) {
         pipelines(&config, &mut findings)?;
@@ -101,7 +101,7 @@ fn store(config: &Config, findings: &mut Findings) -> Result<()> {
             .note("store", Ok("every row has its file, every file its row, all hashes agree".into()));
     }
     for line in broken {
-        findings.note("store", Err(crate::error::Error::new(Kind::Data, line)))?;
+        findings.note("store", Err(Error::new(Kind::Data, line)))?;
     }
     Ok(())
 }

@@ -254,7 +254,7 @@ fn brief(error: &s3::error::S3Error) -> String {
 
 impl NoAnswer {
     fn internal(reason: impl std::fmt::Display) -> Self {
-        Self { what: super::answer::Missing::NotConnected, reason: format!("request not made: {reason}") }
+        Self { what: super::answer::Missing::NotConnected, reason: format!("request failed: {reason}") }
     }
 }
 
