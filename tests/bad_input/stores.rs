@@ -80,8 +80,7 @@ fn an_unknown_access_key_is_said_and_nothing_is_lost() {
     let (bucket, camera) = (Bucket::new(), camera());
     let mut workspace = Workspace::new(&settings(&bucket, &camera), &bucket.server);
     workspace.set_env("AWS_ACCESS_KEY_ID", "SOMEBODYELSE");
-    // AWS says InvalidAccessKeyId and is answered with the variable's name; this server has a code of its own
-    uploads_are_refused(&workspace, &bucket, &["denies access", "NotSignedUp", "these credentials"]);
+    uploads_are_refused(&workspace, &bucket, &["does not know the access key", "AWS_ACCESS_KEY_ID"]);
     workspace.set_env("AWS_ACCESS_KEY_ID", &bucket.server.options().access_key);
     everything_arrives(&workspace, &bucket);
 }

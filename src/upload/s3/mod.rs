@@ -117,8 +117,18 @@ impl S3 {
         transport::reply(reply).await
     }
 
+    /// HEAD. Its answer has no document, so a refusal would not say whether key, signature or right is wrong: the
+    /// same question is then asked with a GET of one byte, and what that answers is told.
     pub async fn head(&self, key: &str) -> Reply {
-        self.command(key, Command::HeadObject, HeaderMap::new()).await
+        let answer = self.command(key, Command::HeadObject, HeaderMap::new()).await?;
+        if answer.status == 404 || !(400..500).contains(&answer.status) {
+            return Ok(answer);
+        }
+        let one_byte = Command::GetObjectRange { start: 0, end: Some(0) };
+        match self.command(key, one_byte, HeaderMap::new()).await {
+            Ok(told) if told.status == answer.status => Ok(told),
+            _ => Ok(answer),
+        }
     }
 
     pub async fn delete(&self, key: &str) -> Reply {
