@@ -25,6 +25,8 @@ use crate::upload::Uploader;
 
 /// Cameras close their tail within milliseconds; one that hangs in its driver must not hold the others.
 const CAMERA_DRAIN: Duration = Duration::from_secs(10);
+/// How often it is looked at whether every part still runs.
+const WATCH: Duration = Duration::from_secs(1);
 const UPLOAD_DRAIN: Duration = Duration::from_secs(15);
 const HTTP_DRAIN: Duration = Duration::from_secs(3);
 
@@ -66,7 +68,12 @@ pub fn run(config: Config, parts: Parts, shutdown: Shutdown) -> Result<()> {
     let outcome = Running::start(&config, parts, Prepared { templates, codecs }, &store, &runtime).and_then(
         |running| {
             log::info!("ready: {}", describe(&config, parts));
-            shutdown.wait_forever();
+            while !shutdown.wait(WATCH) {
+                if let Some(name) = running.ended_part() {
+                    log::error!("[{name}] ended by itself; stopping everything, so that it is started again");
+                    break;
+                }
+            }
             running.stop(&runtime)
         },
     );
@@ -214,6 +221,12 @@ impl Running {
             }
         }
         Ok(running)
+    }
+
+    /// A part that is not there any more although nobody stopped it; its error comes out at [`Running::stop`].
+    fn ended_part(&self) -> Option<&'static str> {
+        let parts = [&self.retention, &self.uploader, &self.server];
+        parts.into_iter().flatten().find(|part| part.task.is_finished()).map(|part| part.name)
     }
 
     fn stop(mut self, runtime: &Runtime) -> Result<()> {

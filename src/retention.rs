@@ -1,7 +1,7 @@
 //! The task that gives disk space back: applies the local buffer, the quota and the free-space rule every few
 //! seconds, and says on the board when space is short. The rules themselves are the store's.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::segment::Timestamp;
@@ -10,13 +10,21 @@ use crate::status::{Board, StorageTrouble};
 use crate::store::{Retained, Store};
 
 const INTERVAL: Duration = Duration::from_secs(5);
+/// Footage goes a segment at a time while the disk stays full: the trouble is over only when none went for this long.
+const CALM: Duration = Duration::from_secs(600);
 
 /// Runs until `shutdown`. Errors are told on the board and tried again: a recorder must outlive its disk's moods.
 pub async fn run(store: Store, board: Board, shutdown: Shutdown) -> Result<()> {
     let mut told = None;
+    let mut dropped_at: Option<Instant> = None;
     loop {
         let trouble = match store.call(|store| store.retain(Timestamp::now())).await {
-            Ok(retained) => shortage(&retained),
+            Ok(retained) => {
+                if !retained.dropped.is_empty() {
+                    dropped_at = Some(Instant::now());
+                }
+                shortage(&retained, dropped_at.is_some_and(|at| at.elapsed() < CALM))
+            }
             Err(error) => Some(StorageTrouble { fatal: true, reason: error.to_string() }),
         };
         if trouble != told {
@@ -35,7 +43,7 @@ pub async fn run(store: Store, board: Board, shutdown: Shutdown) -> Result<()> {
     }
 }
 
-fn shortage(retained: &Retained) -> Option<StorageTrouble> {
+fn shortage(retained: &Retained, dropping: bool) -> Option<StorageTrouble> {
     let short = |reason: &str| Some(StorageTrouble { fatal: false, reason: reason.into() });
     if retained.still_short {
         return short(
@@ -43,7 +51,7 @@ fn shortage(retained: &Retained) -> Option<StorageTrouble> {
              storage.segments_dir, or lower storage.min_free_mb",
         );
     }
-    if !retained.dropped.is_empty() {
+    if dropping {
         return short(
             "disk is full: footage that was not uploaded yet is being dropped, oldest first; restore the \
              connection to S3, or give storage.segments_dir a larger disk",

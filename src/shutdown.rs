@@ -41,11 +41,6 @@ impl Shutdown {
         *stopped
     }
 
-    /// For threads: sleeps until the stop is requested.
-    pub fn wait_forever(&self) {
-        while !self.wait(Duration::from_secs(3600)) {}
-    }
-
     /// For tasks: completes when the stop is requested.
     pub async fn requested(&self) {
         self.token.cancelled().await;

@@ -88,6 +88,8 @@ pub struct Snapshot {
     pub upload: Option<UploadStatus>,
     /// Why rows or files cannot be written, or why space is short; `None` while all is well.
     pub storage_reason: Option<StorageTrouble>,
+    /// Cameras whose rows the database does not take, with its words. They go on recording.
+    pub unwritten: BTreeMap<CameraName, String>,
     pub uptime_seconds: u64,
 }
 
@@ -159,8 +161,22 @@ impl Board {
         self.lock().storage_reason = trouble;
     }
 
+    /// Notes that the database does not take a camera's rows, or that it does again.
+    pub fn set_unwritten(&self, name: &CameraName, reason: Option<String>) {
+        let mut board = self.lock();
+        match reason {
+            Some(reason) => drop(board.unwritten.insert(name.clone(), reason)),
+            None => drop(board.unwritten.remove(name)),
+        }
+    }
+
     pub fn snapshot(&self) -> Snapshot {
         let mut snapshot = self.lock().clone();
+        if let Some(reason) = snapshot.unwritten.values().next() {
+            let reason =
+                format!("rows cannot be written: {reason}; the files are kept and wait for their rows");
+            snapshot.storage_reason = Some(StorageTrouble { fatal: true, reason });
+        }
         snapshot.uptime_seconds = self.started.elapsed().as_secs();
         snapshot
     }
@@ -192,5 +208,16 @@ mod tests {
         board.set_upload(UploadState::Waiting, Some("refused".into()));
         let upload = board.snapshot().upload.unwrap();
         assert_eq!(upload.last_success_at, Some(Timestamp::from_seconds(5)));
+    }
+
+    #[test]
+    fn rows_that_cannot_be_written_are_told_until_they_can() {
+        let board = Board::new();
+        let name = CameraName::new("cam").unwrap();
+        board.set_unwritten(&name, Some("disk full".into()));
+        let trouble = board.snapshot().storage_reason.unwrap();
+        assert!(trouble.fatal && trouble.reason.contains("disk full"), "{trouble:?}");
+        board.set_unwritten(&name, None);
+        assert_eq!(board.snapshot().storage_reason, None);
     }
 }

@@ -195,6 +195,12 @@ impl Codecs {
         ))
     }
 
+    /// Lets the next choice probe again what failed before.
+    pub fn forget_failures(&self, roles: &[Role]) {
+        let mut probed = self.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        probed.retain(|(role, ..), answer| answer.is_ok() || !roles.contains(role));
+    }
+
     /// Elements and texts for a run that wants these roles.
     pub fn chain(
         &self,

@@ -31,18 +31,27 @@ pub fn classify(message: &gst::message::Error, facts: &Facts<'_>) -> Failure {
     }
     let from_src = message.src().is_some_and(|object| is_inside(object, facts.src));
     if !from_src {
-        return if message.src().is_some_and(|object| named_ancestor(object, "sink")) {
-            Failure::Disk(format!("{text} {debug}").trim().into())
-        } else {
-            blame_hardware(Failure::Pipeline(format!("{text} {debug}").trim().into()), facts)
-        };
+        // errors of our own files never come this way, the writer keeps them; a disk error is somebody else's sink
+        let disk = matches!(
+            error.kind::<gst::ResourceError>(),
+            Some(gst::ResourceError::Write | gst::ResourceError::NoSpaceLeft)
+        );
+        let what = format!("{text} {debug}").trim().to_owned();
+        return if disk { Failure::Disk(what) } else { blame_hardware(Failure::Pipeline(what), facts) };
     }
     match rtsp_status(message).or_else(|| status_in(&text)).or_else(|| status_in(&debug)) {
         Some(401 | 403) => return Failure::Denied,
         // a camera that described its streams has this path: the 404 is for a track of it
         Some(404) if facts.offer.video.is_empty() => return Failure::NotFound,
+        // busy, starting up, or out of connections: it never came to a SETUP
+        Some(status) if facts.offer.video.is_empty() => {
+            return Failure::Unreachable(format!("it answers {status}"));
+        }
         Some(status) => return Failure::SetupRefused(format!("{status}: {text}")),
         None => {}
+    }
+    if error.matches(gst::StreamError::CodecNotFound) && facts.offer.video.is_empty() {
+        return Failure::UnsupportedCodec("without video".into());
     }
     match error.kind::<gst::ResourceError>() {
         Some(gst::ResourceError::NotAuthorized) => Failure::Denied,

@@ -20,6 +20,8 @@ pub enum Failure {
     Ended,
     /// Packets stopped for this long.
     Stalled(Duration),
+    /// Frames come, but none that a segment could begin with.
+    NoKeyframe(Duration),
     /// Connected, but nothing that can be recorded came within this time.
     NoFirstFrame(Duration),
     /// SETUP was refused; the other form of the control URL may be taken.
@@ -74,7 +76,7 @@ impl fmt::Display for Failure {
             Failure::Stopped => write!(f, "stopped"),
             Failure::Denied => write!(
                 f,
-                "camera refuses user name or password (401); correct username and password in its [[camera]] block"
+                "camera refuses user name or password; correct username and password in its [[camera]] block"
             ),
             Failure::NotFound => {
                 write!(f, "camera has no stream at this path (404); correct rtsp_path or url")
@@ -89,6 +91,11 @@ impl fmt::Display for Failure {
             Failure::NoFirstFrame(limit) => {
                 write!(f, "camera connected but sent no usable picture within {} s", limit.as_secs())
             }
+            Failure::NoKeyframe(limit) => write!(
+                f,
+                "camera sent no keyframe for {} s; set its keyframe interval (I-frame interval) to 1 or 2 s",
+                limit.as_secs()
+            ),
             Failure::SetupRefused(why) => write!(f, "camera refuses SETUP ({why})"),
             Failure::OtherCodec(codec) => write!(f, "stream is {codec}; building for it"),
             Failure::UnsupportedCodec(found) => write!(

@@ -14,12 +14,15 @@ use super::probe::package_of;
 use super::segments::{OpenSegment, Opener};
 use super::source::{self, SharedOffer};
 use super::state::Seen;
+use super::teardown::set_null;
 use crate::config::CameraConfig;
 use crate::error::{Error, Kind, Result};
 
 /// How much longer than its target a segment may become before it is cut, where the camera's own keyframes decide:
 /// five GOPs of 2 s are 10.0002 s with a real camera's jitter, and would be cut at 8 s without this.
 const KEYFRAME_SLACK: Duration = Duration::from_millis(500);
+
+const DROP_LIMIT: Duration = Duration::from_secs(5);
 
 /// A built pipeline of one run.
 pub struct CameraPipeline {
@@ -41,6 +44,7 @@ pub type SharedOpen = Arc<Mutex<VecDeque<OpenSegment>>>;
 pub struct Counters {
     packets: AtomicU64,
     frames: AtomicU64,
+    keyframes: AtomicU64,
     frame_ns: AtomicU64,
     ended: AtomicBool,
 }
@@ -57,7 +61,11 @@ impl Counters {
     }
 
     pub fn seen(&self) -> Seen {
-        Seen { packets: self.packets.load(Ordering::Relaxed), frames: self.frames.load(Ordering::Relaxed) }
+        Seen {
+            packets: self.packets.load(Ordering::Relaxed),
+            frames: self.frames.load(Ordering::Relaxed),
+            keyframes: self.keyframes.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -82,11 +90,36 @@ pub fn build(
             )
         })?;
     count_frames(&sink_pad, &counters);
+    drain_appsinks(&pipeline);
     let open = SharedOpen::default();
     configure_sink(&pipeline, &sink, camera)?;
     opener.connect(&pipeline, &sink, open.clone())?;
     let bus = pipeline.bus().ok_or_else(|| Error::new(Kind::Internal, "build pipeline: it has no bus"))?;
+    // the last `closed` messages are read after Null
+    pipeline.set_auto_flush_bus(false);
     Ok(CameraPipeline { pipeline, bus, src, sink_pad, offer, counters, open })
+}
+
+impl Drop for CameraPipeline {
+    /// Whatever way the run ended, its threads and its connection to the camera end too.
+    fn drop(&mut self) {
+        if self.pipeline.current_state() != gst::State::Null {
+            set_null(&self.pipeline, DROP_LIMIT);
+        }
+    }
+}
+
+/// `live` and `frames` are for later: until somebody reads them they must neither fill memory nor hold the clock.
+fn drain_appsinks(pipeline: &gst::Pipeline) {
+    for name in ["live", "frames"] {
+        let sink = pipeline.by_name(name).and_then(|element| element.downcast::<gst_app::AppSink>().ok());
+        if let Some(sink) = sink {
+            sink.set_max_buffers(1);
+            sink.set_drop(true);
+            sink.set_property("sync", false);
+            sink.set_property("async", false);
+        }
+    }
 }
 
 /// Parses the text and finds `src` and `sink`; says which Debian package a missing element is in.
@@ -191,6 +224,14 @@ fn count_frames(pad: &gst::Pad, counters: &Arc<Counters>) {
     let counters = counters.clone();
     let last = Mutex::new(None);
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let is_key =
+            info.buffer().is_some_and(|buffer| !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT));
+        if is_key {
+            counters.keyframes.fetch_add(1, Ordering::Relaxed);
+        } else if counters.keyframes.load(Ordering::Relaxed) == 0 {
+            // joined in the middle of a GOP: nothing could decode these, and a segment must begin with a keyframe
+            return gst::PadProbeReturn::Drop;
+        }
         counters.frames.fetch_add(1, Ordering::Relaxed);
         let time = info.buffer().and_then(|buffer| buffer.dts_or_pts());
         let before = last.lock().unwrap_or_else(PoisonError::into_inner).replace(time);

@@ -130,8 +130,10 @@ impl Run<'_> {
 
     fn close(&mut self, segment: segments::OpenSegment, closed_at: Duration) -> Option<Failure> {
         let (row, failure) = segments::close(segment, closed_at, self.rows.camera(), self.id);
-        let stored = row.and_then(|row| self.rows.add(row).err());
-        failure.or(stored)
+        if let Some(row) = row {
+            self.rows.add(row);
+        }
+        failure
     }
 
     /// What no message tells: stalls, streams of another codec, files that cannot be written.
@@ -144,6 +146,7 @@ impl Run<'_> {
         if broken.is_some() {
             return broken;
         }
+        self.rows.flush_when_due();
         let offer = self.offer();
         let facts = self.facts(&offer);
         if let Some(failure) = codec_mismatch(&facts) {
@@ -176,9 +179,10 @@ impl Run<'_> {
     /// close is closed here: its frames are on disk all the same.
     fn finish(mut self) -> Option<Failure> {
         let mut failure = None;
+        let has_ended = self.parts.counters.has_ended();
         let eos = (self.parts.counters.seen().frames > 0).then(|| send_eos(&self.parts.sink_pad)).flatten();
         if eos.is_some() {
-            failure = self.await_tail();
+            failure = self.await_tail(has_ended);
         }
         set_null(&self.parts.pipeline, NULL_LIMIT);
         if let Some(eos) = eos.filter(std::thread::JoinHandle::is_finished) {
@@ -199,10 +203,11 @@ impl Run<'_> {
         failure
     }
 
-    fn await_tail(&mut self) -> Option<Failure> {
+    fn await_tail(&mut self, has_ended: bool) -> Option<Failure> {
         let deadline = Instant::now() + TAIL_LIMIT;
         let mut failure = None;
-        let mut closed_one = false;
+        // where the camera ended the stream itself, the tail is closed and its messages were read already
+        let mut closed_one = has_ended;
         while Instant::now() < deadline {
             let Some(message) = self.parts.bus.timed_pop(TICK) else {
                 // pipelines with more sinks never post EOS here; a quiet bus after the last close is the end
@@ -229,14 +234,16 @@ impl Run<'_> {
         let Ok(file) = &segment.file else { return None };
         let path = file.path().to_owned();
         let (row, failure) = segments::close(segment, Duration::ZERO, self.rows.camera(), self.id);
-        let stored = row.and_then(|mut row| match super::inspect::inspect(&path) {
-            Ok(inspected) if inspected.frames > 0 => {
-                row.duration = inspected.duration;
-                self.rows.add(row).err()
+        if let Some(mut row) = row {
+            match super::inspect::inspect(&path) {
+                Ok(inspected) if inspected.frames > 0 => {
+                    row.duration = inspected.duration;
+                    self.rows.add(row);
+                }
+                // recovery looks at it again and keeps it aside
+                _ => log::warn!("[{}] {} holds nothing that plays", self.rows.camera(), path.display()),
             }
-            // recovery at the next start looks at it again and keeps it aside
-            _ => None,
-        });
-        failure.or(stored)
+        }
+        failure
     }
 }

@@ -16,6 +16,9 @@ pub const FIRST_FRAME: Duration = Duration::from_secs(30);
 /// Packets come, frames stopped: a hung codec.
 pub const FRAME_STALL: Duration = Duration::from_secs(10);
 
+/// Frames come, but no segment can be cut: what comes is held in memory until a keyframe does.
+pub const KEYFRAME: Duration = Duration::from_secs(90);
+
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// A run that recorded for this long counts as healthy: the next outage starts at the shortest backoff.
@@ -28,6 +31,8 @@ pub struct Seen {
     pub packets: u64,
     /// Frames into the sink.
     pub frames: u64,
+    /// Keyframes among them.
+    pub keyframes: u64,
 }
 
 /// Why the machine wants the run to end.
@@ -61,6 +66,7 @@ pub struct Machine {
     seen: Seen,
     packet_at: Duration,
     frame_at: Duration,
+    keyframe_at: Duration,
 }
 
 impl Machine {
@@ -75,6 +81,7 @@ impl Machine {
             seen: Seen::default(),
             packet_at: Duration::ZERO,
             frame_at: Duration::ZERO,
+            keyframe_at: Duration::ZERO,
         }
     }
 
@@ -95,6 +102,7 @@ impl Machine {
         self.seen = Seen::default();
         self.packet_at = now;
         self.frame_at = now;
+        self.keyframe_at = now;
     }
 
     /// Called a few times a second while a run lives.
@@ -109,6 +117,9 @@ impl Machine {
                 self.state = CameraState::Recording;
                 self.reason = None;
             }
+        }
+        if seen.keyframes > self.seen.keyframes {
+            self.keyframe_at = now;
         }
         self.seen = seen;
         let quiet = now.saturating_sub(self.packet_at);
@@ -126,6 +137,8 @@ impl Machine {
             return Verdict::End(Failure::Stalled(STALL));
         } else if now.saturating_sub(self.frame_at) >= FRAME_STALL {
             return Verdict::Stuck(Failure::Stalled(FRAME_STALL));
+        } else if now.saturating_sub(self.keyframe_at) >= KEYFRAME {
+            return Verdict::End(Failure::NoKeyframe(KEYFRAME));
         }
         Verdict::GoOn
     }
@@ -171,7 +184,7 @@ mod tests {
     const S: Duration = Duration::from_secs(1);
 
     fn seen(packets: u64, frames: u64) -> Seen {
-        Seen { packets, frames }
+        Seen { packets, frames, keyframes: frames.min(1) }
     }
 
     fn recording() -> Machine {
@@ -225,6 +238,19 @@ mod tests {
             assert_eq!(machine.tick(seen(second.into(), 1), second * S), Verdict::GoOn);
         }
         assert_eq!(machine.tick(seen(99, 1), 11 * S), Verdict::Stuck(Failure::Stalled(FRAME_STALL)));
+    }
+
+    #[test]
+    fn frames_without_keyframes_are_not_held_in_memory_for_ever() {
+        let mut machine = recording();
+        for second in 2..91u32 {
+            assert_eq!(
+                machine.tick(seen(second.into(), second.into()), second * S),
+                Verdict::GoOn,
+                "{second}"
+            );
+        }
+        assert_eq!(machine.tick(seen(91, 91), 91 * S), Verdict::End(Failure::NoKeyframe(KEYFRAME)));
     }
 
     #[test]

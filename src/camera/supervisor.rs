@@ -62,7 +62,8 @@ impl Supervisor {
     pub fn run(mut self) {
         let mut machine = Machine::new(splay(&self.camera));
         let store = self.parts.store.clone();
-        let mut rows = Rows::new(self.camera.name.clone(), store, self.parts.wake.clone());
+        let board = self.parts.board.clone();
+        let mut rows = Rows::new(self.camera.name.clone(), store, board, self.parts.wake.clone());
         for attempt in 0u64.. {
             if attempt > 0 {
                 self.parts.board.count_reconnect(&self.camera.name);
@@ -83,8 +84,9 @@ impl Supervisor {
             }
         }
         // the last chance before the program ends; after it recovery adopts the files
-        if let Err(failure) = rows.flush() {
-            log::error!("[{}] {failure}; the files are adopted at the next start", self.camera.name);
+        let left = rows.flush();
+        if left > 0 {
+            log::error!("[{}] {left} segments have no row yet; the next start adopts them", self.camera.name);
         }
         machine.ended(&Failure::Stopped, self.epoch.elapsed());
         self.tell(&machine);
@@ -98,9 +100,7 @@ impl Supervisor {
     }
 
     fn run_once(&mut self, machine: &mut Machine, rows: &mut Rows) -> Failure {
-        if let Err(failure) = rows.flush() {
-            return failure;
-        }
+        rows.flush_when_due();
         let (parts, chosen) = match self.build() {
             Ok(built) => built,
             Err(error) if error.kind() == Kind::Disk => return Failure::Disk(error.to_string()),
@@ -129,10 +129,18 @@ impl Supervisor {
     }
 
     fn build(&mut self) -> Result<(CameraPipeline, Chosen), Error> {
-        let lessons = &self.lessons;
-        let roles = self.template.roles(lessons.codec);
+        let roles = self.template.roles(self.lessons.codec);
         let capture = &self.camera.capture;
-        let (chain, chosen) = self.parts.codecs.chain(&roles, capture, &lessons.latches)?;
+        let (chain, chosen) = match self.parts.codecs.chain(&roles, capture, &self.lessons.latches) {
+            Ok(chosen) => chosen,
+            Err(error) => {
+                // a probe may have failed for want of time, a codec for a broken stream: begin anew next time
+                self.parts.codecs.forget_failures(&roles);
+                self.lessons.latches = Latches::default();
+                return Err(error);
+            }
+        };
+        let lessons = &self.lessons;
         let description = self.template.expand(capture, lessons.codec, &chain)?;
         let opener = Opener::new(self.camera.name.clone(), self.parts.store.clone())?;
         let origin = self.template.origin();
@@ -159,7 +167,7 @@ impl Supervisor {
                     return Failure::Pipeline(format!("{failure}; no other {role} is left to try"));
                 }
             }
-            Failure::Unreachable(_) => {
+            Failure::Unreachable(_) if !self.shutdown.is_requested() => {
                 if let Some(why) = why_unreachable(&self.camera.url) {
                     return Failure::Unreachable(why);
                 }
@@ -172,7 +180,8 @@ impl Supervisor {
     fn report(&mut self, failure: &Failure, next: &Next) {
         let name = &self.camera.name;
         match next {
-            Next::Stop => log::info!("[{name}] stopped"),
+            Next::Stop if *failure == Failure::Stopped => log::info!("[{name}] stopped"),
+            Next::Stop => log::warn!("[{name}] stopped: {failure}"),
             Next::AtOnce => log::info!("[{name}] {failure}"),
             Next::Wait(wait) => {
                 let Some(line) = self.repeats.failed(&failure.to_string(), self.epoch.elapsed()) else {

@@ -14,14 +14,16 @@ use super::teardown::set_null;
 use crate::config::CameraConfig;
 use crate::error::{Error, Kind, Result};
 
-const WATCH: Duration = Duration::from_secs(3);
+const WATCH: Duration = Duration::from_secs(5);
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// What passed the parser.
 #[derive(Default)]
 struct Frames {
     count: u64,
-    keyframes: u64,
+    keyframes: u32,
+    first_keyframe: Option<Instant>,
+    last_keyframe: Option<Instant>,
     first: Option<Instant>,
     caps: Option<gst::Caps>,
 }
@@ -91,6 +93,8 @@ fn count(pipeline: &gst::Pipeline, frames: &Arc<Mutex<Frames>>) -> Option<()> {
             frames.first.get_or_insert_with(Instant::now);
             if !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
                 frames.keyframes += 1;
+                frames.first_keyframe.get_or_insert_with(Instant::now);
+                frames.last_keyframe = Some(Instant::now());
             }
             if frames.caps.is_none() {
                 frames.caps = pad.current_caps();
@@ -147,11 +151,11 @@ fn describe(codec: Codec, frames: &Frames, began: Instant, without_password: boo
     };
     let rate = (frames.count - 1) as f64 / first.elapsed().as_secs_f64().max(0.001);
     let waited = first.duration_since(began).as_secs_f64();
-    let keyframes = match frames.keyframes {
-        0 | 1 => {
-            "keyframes further apart than 3 s (set the camera's I-frame interval to 1 or 2 s)".to_owned()
+    let keyframes = match (frames.first_keyframe, frames.last_keyframe, frames.keyframes) {
+        (Some(first), Some(last), several @ 2..) => {
+            format!("a keyframe every {:.1} s", (last.duration_since(first) / (several - 1)).as_secs_f64())
         }
-        several => format!("a keyframe every {:.1} s", WATCH.as_secs_f64() / (several - 1) as f64),
+        _ => "keyframes further apart than 4 s (set the camera's I-frame interval to 1 or 2 s)".to_owned(),
     };
     let open = if without_password { "; it asks for no password" } else { "" };
     format!("{codec}{size}, {rate:.1} frames/s, first frame after {waited:.1} s, {keyframes}{open}")
