@@ -4,7 +4,7 @@
 //! Several processes may share one database; [`Store::lock`] says which of them captures, uploads, serves.
 //!
 //! Where to find what: `rows` (what capture writes, what viewers read), `queue` (the uploader's moves),
-//! `manifests`, `stats`, `recover` (start after a crash), `retain` with the pure `plan` (what may go),
+//! `manifests`, `stats`, `recover` and `adopt` (start after a crash), `retain` with the pure `plan` (what may go),
 //! `verify` (fsck), `connection`, `migrate` and `lock` (opening). The order that keeps footage safe is always
 //! the same: a file is complete before its row says so, and a row gives a file up before the file goes.
 
@@ -20,6 +20,7 @@ use crate::segment::{CameraName, FileName, Prefix, RunId, State, Timestamp};
 use crate::status::CameraState;
 use sql::SqlContext;
 
+mod adopt;
 mod connection;
 mod files;
 mod lock;

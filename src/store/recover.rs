@@ -11,11 +11,11 @@ use rusqlite::params;
 
 use super::sql::{HAS_FILE, SqlContext, camera, state, unsigned};
 use super::{Inspected, Recovered, Store, files, rows};
-use crate::error::{Kind, Result};
-use crate::segment::{CameraName, FileName, NewSegment, RunId, SegmentId, State, Timestamp};
+use crate::error::Result;
+use crate::segment::{CameraName, FileName, RunId, SegmentId, State, Timestamp};
 
 /// What a row says of its file.
-struct Expected {
+pub(super) struct Expected {
     id: SegmentId,
     bytes: u64,
     state: State,
@@ -115,7 +115,7 @@ impl Store {
         Ok(orphans)
     }
 
-    fn expected_files(&self, camera: &CameraName) -> Result<BTreeMap<FileName, Expected>> {
+    pub(super) fn expected_files(&self, camera: &CameraName) -> Result<BTreeMap<FileName, Expected>> {
         self.read(|connection| {
             let what = || "list rows with files";
             let mut statement = connection
@@ -172,75 +172,6 @@ impl Store {
             recovered.lost += 1;
         }
         Ok(())
-    }
-
-    /// Gives each file without a row its row. One run for all of one camera, so that a playlist shows one break.
-    fn adopt(
-        &self,
-        camera: &CameraName,
-        orphans: &[(FileName, u64)],
-        inspect: &dyn Fn(&Path) -> Result<Inspected>,
-        recovered: &mut Recovered,
-    ) -> Result<()> {
-        let mut run = None;
-        let mut end = Timestamp::default();
-        for (file, bytes) in orphans {
-            let path = self.file_path(camera, *file);
-            if *bytes == 0 {
-                recovered.empty += usize::from(files::remove(&path)?);
-                log::info!("[store] removed {}: it is empty, opened just before a crash", path.display());
-                continue;
-            }
-            let trouble = match inspect(&path) {
-                Ok(media) if media.frames > 0 => {
-                    end = self.adopt_one(camera, *file, &media, &mut run)?;
-                    recovered.adopted += 1;
-                    continue;
-                }
-                Ok(_) => "it holds no frame".to_owned(),
-                // the looking failed, not the file: nothing may be put aside for that
-                Err(error) if error.kind() == Kind::Pipeline => return Err(error),
-                Err(error) => error.to_string(),
-            };
-            let aside = files::move_aside(&self.inner.segments_dir, camera, *file)?;
-            log::warn!("[store] moved {} to {}: {trouble}", path.display(), aside.display());
-            recovered.unplayable += 1;
-        }
-        run.map_or(Ok(()), |run| self.end_run(run, end, "adopted after a crash"))
-    }
-
-    /// The same order as at a normal close: file synced, folder synced, row. Returns the segment's end.
-    fn adopt_one(
-        &self,
-        camera: &CameraName,
-        file: FileName,
-        media: &Inspected,
-        run: &mut Option<RunId>,
-    ) -> Result<Timestamp> {
-        let path = self.file_path(camera, file);
-        let start = Timestamp::from_seconds(file.epoch_seconds());
-        files::sync(&path)?;
-        path.parent().map_or(Ok(()), files::sync)?;
-        let hashes = files::hash(&path)?;
-        let segment = self.write("adopt segment", |tx| {
-            let run = match *run {
-                Some(run) => run,
-                None => *run.insert(rows::begin_run(tx, camera, start)?),
-            };
-            let new = NewSegment {
-                camera: camera.clone(),
-                run,
-                start,
-                duration: media.duration,
-                bytes: hashes.bytes,
-                md5: hashes.md5,
-                sha256: hashes.sha256,
-                file,
-            };
-            self.insert_in(tx, &new)
-        })?;
-        log::info!("[store] adopted {file} of {camera}, {:.1} s of video", media.duration.as_secs_f64());
-        Ok(segment.end())
     }
 }
 
