@@ -111,6 +111,28 @@ fn audio_beside_the_video_is_left_out() {
 }
 
 #[test]
+fn pipelines_of_ones_own_are_recorded_as_text_and_as_file() {
+    let (bucket, camera) = (Bucket::new(), camera());
+    // a branch that nobody reads yet must neither stop the recording nor fill memory
+    let text = "rtspsrc name=src protocols=tcp ! {{depay}} ! {{parse}} config-interval=-1 \
+                ! video/x-h264,stream-format=byte-stream,alignment=au ! tee name=t ! queue ! hlssink2 name=sink \
+                t. ! queue ! {{decoder}} ! videoconvert ! appsink name=frames";
+    let mut settings = Settings::new(&bucket.server);
+    settings.camera("text", &camera).for_camera("capture.pipeline", text);
+    settings.camera("file", &camera).for_camera("capture.pipeline", "./own.launch");
+    let workspace = Workspace::new(&settings, &bucket.server);
+    let commented = text.replace("! tee", "# kept for later\n ! tee");
+    std::fs::write(workspace.path().join("own.launch"), commented).unwrap();
+    let mut program = Program::start(&workspace);
+    for name in ["text", "file"] {
+        let row = uploaded(&workspace, name, 2).remove(1);
+        assert!((row.duration_s - 2.0).abs() < 0.6, "{row:?}");
+    }
+    program.sigterm();
+    assert!(program.wait_exit(LIMIT).success());
+}
+
+#[test]
 fn every_segment_starts_with_a_keyframe_and_decodes_by_itself() {
     let (bucket, camera) = (Bucket::new(), camera());
     let mut settings = Settings::new(&bucket.server);

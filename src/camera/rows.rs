@@ -34,6 +34,10 @@ impl Rows {
         &self.camera
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Inserts this row, after those that still wait.
     pub fn add(&mut self, row: NewSegment) {
         self.waiting.push_back(row);

@@ -32,6 +32,8 @@ pub struct Supervisor {
     repeats: Repeats,
     /// What the last notice said, so that only changes are written.
     told: Option<(CameraState, Option<String>)>,
+    /// The last run may have left a file without a row.
+    strays: bool,
     /// What earlier runs taught; everything else of a run is thrown away with it.
     lessons: Lessons,
 }
@@ -54,6 +56,7 @@ impl Supervisor {
             epoch: Instant::now(),
             repeats: Repeats::default(),
             told: None,
+            strays: false,
             lessons,
         }
     }
@@ -72,7 +75,10 @@ impl Supervisor {
             self.tell(&machine);
             // a panic must cost this run only
             let failure = catch_unwind(AssertUnwindSafe(|| self.run_once(&mut machine, &mut rows)))
-                .unwrap_or_else(|_| Failure::Pipeline("internal error in this run; please report it".into()));
+                .unwrap_or_else(|_| {
+                    self.strays = true;
+                    Failure::Pipeline("internal error in this run; please report it".into())
+                });
             let failure = self.learn(failure);
             let next = match machine.ended(&failure, self.epoch.elapsed()) {
                 _ if self.shutdown.is_requested() => Next::Stop,
@@ -101,6 +107,10 @@ impl Supervisor {
 
     fn run_once(&mut self, machine: &mut Machine, rows: &mut Rows) -> Failure {
         rows.flush_when_due();
+        if rows.is_empty() {
+            // a file whose row waits in memory is no stray
+            self.adopt_strays();
+        }
         let (parts, chosen) = match self.build() {
             Ok(built) => built,
             Err(error) if error.kind() == Kind::Disk => return Failure::Disk(error.to_string()),
@@ -126,6 +136,22 @@ impl Supervisor {
             log::warn!("[{}] note the end of run {}: {error}", self.camera.name, id.0);
         }
         failure
+    }
+
+    /// Files that a failed disk or a panic left without a row get it as soon as no file of this camera is open,
+    /// not only at the next start of the program.
+    fn adopt_strays(&mut self) {
+        if !std::mem::take(&mut self.strays) {
+            return;
+        }
+        match self.parts.store.adopt_strays(&self.camera.name, &super::inspect) {
+            Ok(0) => {}
+            Ok(adopted) => log::info!("[{}] {adopted} files without a row adopted", self.camera.name),
+            Err(error) => {
+                log::warn!("[{}] adopt files without a row: {error}", self.camera.name);
+                self.strays = true;
+            }
+        }
     }
 
     fn build(&mut self) -> Result<(CameraPipeline, Chosen), Error> {
@@ -159,6 +185,7 @@ impl Supervisor {
     fn learn(&mut self, failure: Failure) -> Failure {
         match &failure {
             Failure::OtherCodec(codec) => self.lessons.codec = *codec,
+            Failure::Disk(_) => self.strays = true,
             Failure::SetupRefused(_) => self.lessons.control_url_fix = !self.lessons.control_url_fix,
             Failure::CodecFailed { role, element, .. } => {
                 let candidate = super::codec::candidate(*role, element);
