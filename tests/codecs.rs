@@ -5,7 +5,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cctv_s3_pipeline::camera::codec::{Codec, Latches, Role};
+use cctv_s3_pipeline::camera::choice::Latches;
+use cctv_s3_pipeline::camera::codec::{Codec, Role};
 use cctv_s3_pipeline::camera::{Camera, CameraParts, Codecs, Template, prove};
 use cctv_s3_pipeline::config::{CameraConfig, CaptureConfig, Secret, StorageConfig};
 use cctv_s3_pipeline::segment::{CameraName, Prefix};

@@ -1,17 +1,10 @@
-//! Which decoder, scaler and encoder: chosen by running a short real pipeline of each candidate, because an
-//! element that exists may still not work (a /dev/video* without its firmware, an encoder that takes no frame).
-//!
-//! A codec that fails later is latched out by the camera that saw it fail ([`Latches`]); its next run takes the
-//! next candidate. The last candidate of a role is never latched: a broken stream must not stop recording for good.
+//! Codecs, the roles that elements play in a pipeline, and which elements can play them. Pure vocabulary and texts;
+//! which of them works here is found out in `choice`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
-use super::probe;
-use super::template::gop;
 use crate::config::CaptureConfig;
-use crate::error::{Error, Kind, Result};
 
 /// What a camera may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,7 +69,7 @@ impl Role {
     }
 
     /// Best first: hardware, then the software that Debian ships.
-    const fn candidates(self) -> &'static [&'static str] {
+    pub const fn candidates(self) -> &'static [&'static str] {
         match self {
             Role::Decoder(Codec::H264) => &["v4l2h264dec", "avdec_h264", "openh264dec"],
             Role::Decoder(Codec::H265) => &["v4l2slh265dec", "avdec_h265", "libde265dec"],
@@ -106,26 +99,6 @@ pub struct Chain {
 /// The elements one run was built with.
 pub type Chosen = BTreeMap<Role, &'static str>;
 
-/// What one camera saw fail.
-#[derive(Clone, Debug, Default)]
-pub struct Latches(BTreeSet<(Role, &'static str)>);
-
-impl Latches {
-    /// Rules `element` out. Returns whether another candidate is left; if none is, all are allowed again.
-    pub fn latch(&mut self, role: Role, element: &'static str) -> bool {
-        self.0.insert((role, element));
-        let left = role.candidates().iter().any(|other| !self.holds(role, other) && probe::exists(other));
-        if !left {
-            self.0.retain(|(other, _)| *other != role);
-        }
-        left
-    }
-
-    fn holds(&self, role: Role, element: &'static str) -> bool {
-        self.0.contains(&(role, element))
-    }
-}
-
 /// The candidate of this name, as the list spells it.
 pub fn candidate(role: Role, element: &str) -> Option<&'static str> {
     role.candidates().iter().copied().find(|name| *name == element)
@@ -136,95 +109,14 @@ pub fn is_hardware(element: &str) -> bool {
     element.starts_with("v4l2")
 }
 
-/// Remembers what was probed, for all cameras of the process.
-#[derive(Default)]
-pub struct Codecs {
-    probed: Mutex<BTreeMap<Probed, Result<(), String>>>,
-}
-
-type Probed = (Role, &'static str, Size);
-
-/// What a probe depends on beside the element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Size {
-    width: u32,
-    height: u32,
-    framerate: u32,
-}
-
-impl Codecs {
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The first candidate of `role` that works at this size and is not latched. Probes what was not probed yet,
-    /// which takes a few tens of milliseconds each.
-    pub fn choose(&self, role: Role, capture: &CaptureConfig, latches: &Latches) -> Result<&'static str> {
-        let size = Size { width: capture.width, height: capture.height, framerate: capture.framerate };
-        // held while probing: cameras that start together wait for one probe instead of running many at once
-        let mut probed = self.probed.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut tried = Vec::new();
-        for element in role.candidates() {
-            if latches.holds(role, element) {
-                tried.push(format!("{element}: failed while running"));
-                continue;
-            }
-            if !probe::exists(element) {
-                tried.push(format!("{element}: not installed ({})", probe::package_of(element)));
-                continue;
-            }
-            let answer = probed.entry((role, element, size)).or_insert_with(|| {
-                let answer = probe::run(role, &text(role, element, capture), capture);
-                match &answer {
-                    Ok(()) => log::info!("[codec] {role}: {element} works"),
-                    Err(why) => log::warn!("[codec] {role}: {element} does not work: {why}"),
-                }
-                answer
-            });
-            match answer {
-                Ok(()) => return Ok(element),
-                Err(why) => tried.push(format!("{element}: {why}")),
-            }
-        }
-        Err(Error::new(
-            Kind::Pipeline,
-            format!(
-                "choose a {role}: none works ({}); install gstreamer1.0-libav and gstreamer1.0-plugins-ugly",
-                tried.join("; ")
-            ),
-        ))
-    }
-
-    /// Lets the next choice probe again what failed before.
-    pub fn forget_failures(&self, roles: &[Role]) {
-        let mut probed = self.probed.lock().unwrap_or_else(PoisonError::into_inner);
-        probed.retain(|(role, ..), answer| answer.is_ok() || !roles.contains(role));
-    }
-
-    /// Elements and texts for a run that wants these roles.
-    pub fn chain(
-        &self,
-        roles: &[Role],
-        capture: &CaptureConfig,
-        latches: &Latches,
-    ) -> Result<(Chain, Chosen)> {
-        let (mut chain, mut chosen) = (Chain::default(), Chosen::new());
-        for role in roles {
-            let element = self.choose(*role, capture, latches)?;
-            let text = text(*role, element, capture);
-            match role {
-                Role::Decoder(_) => chain.decoder = text,
-                Role::Scaler => chain.scaler = text,
-                Role::Encoder => chain.encoder = text,
-            }
-            chosen.insert(*role, element);
-        }
-        Ok((chain, chosen))
-    }
+/// Frames between keyframes: one second, so that a segment closes one second after its last frame and never
+/// later than the mission's two.
+pub fn gop(capture: &CaptureConfig) -> u32 {
+    capture.framerate.max(1)
 }
 
 /// The launch text of one element, named after its role.
-fn text(role: Role, element: &str, capture: &CaptureConfig) -> String {
+pub fn text(role: Role, element: &str, capture: &CaptureConfig) -> String {
     let (kbps, gop) = (capture.bitrate_kbps, gop(capture));
     let name = role.name();
     match element {

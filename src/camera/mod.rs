@@ -14,6 +14,7 @@ use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::store::Store;
 
+pub mod choice;
 pub mod codec;
 mod errors;
 pub mod failure;
@@ -35,7 +36,7 @@ mod timeline;
 pub mod tryout;
 mod writer;
 
-pub use codec::Codecs;
+pub use choice::Codecs;
 pub use inspect::inspect;
 pub use template::Template;
 

@@ -2,16 +2,15 @@
 //!
 //! Everything here is thrown away with its run; nothing survives into the next one.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gst::prelude::*;
 
 use super::codec::Codec;
 use super::probe::package_of;
-use super::segments::{OpenSegment, Opener};
+use super::segments::{Opener, SharedOpen, splitmuxsink};
 use super::source::{self, SharedOffer};
 use super::state::Seen;
 use super::teardown::set_null;
@@ -35,10 +34,6 @@ pub struct CameraPipeline {
     pub counters: Arc<Counters>,
     pub open: SharedOpen,
 }
-
-/// Segments whose streams were handed out, oldest first. GStreamer's messages name no file, so the n-th stream
-/// belongs to the n-th `opened` and `closed`.
-pub type SharedOpen = Arc<Mutex<VecDeque<OpenSegment>>>;
 
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -164,18 +159,6 @@ pub fn parse(description: &str, origin: &str) -> Result<(gst::Pipeline, gst::Ele
     }
 }
 
-/// The splitmuxsink that does hlssink2's work; its messages and finer settings are not reachable otherwise.
-pub fn splitmuxsink(sink: &gst::Element) -> Result<gst::Element> {
-    let bin = sink.downcast_ref::<gst::Bin>().ok_or_else(|| {
-        Error::new(Kind::Pipeline, "open hlssink2: it is not a bin in this GStreamer version")
-    })?;
-    bin.iterate_elements()
-        .into_iter()
-        .flatten()
-        .find(|element| element.factory().is_some_and(|factory| factory.name() == "splitmuxsink"))
-        .ok_or_else(|| Error::new(Kind::Pipeline, "open hlssink2: no splitmuxsink in this GStreamer version"))
-}
-
 fn configure_sink(pipeline: &gst::Pipeline, sink: &gst::Element, camera: &CameraConfig) -> Result<()> {
     let target = camera.capture.segment_duration;
     sink.set_property("target-duration", u32::try_from(target.as_secs()).unwrap_or(u32::MAX));
@@ -242,8 +225,4 @@ fn count_frames(pad: &gst::Pad, counters: &Arc<Counters>) {
         }
         gst::PadProbeReturn::Ok
     });
-}
-
-pub fn lock_open(open: &SharedOpen) -> MutexGuard<'_, VecDeque<OpenSegment>> {
-    open.lock().unwrap_or_else(PoisonError::into_inner)
 }

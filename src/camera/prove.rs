@@ -2,7 +2,8 @@
 
 use gst::prelude::*;
 
-use super::codec::{Chosen, Codec, Codecs, Latches};
+use super::choice::{Codecs, Latches};
+use super::codec::{Chosen, Codec};
 use super::pipeline;
 use super::teardown::set_null;
 use super::template::Template;

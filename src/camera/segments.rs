@@ -1,18 +1,18 @@
 //! hlssink2's segments become our files: names and start times when one opens, a row when it is closed.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gst::prelude::*;
 
 use super::failure::Failure;
 use super::inspect::inspect;
-use super::pipeline::{SharedOpen, lock_open, splitmuxsink};
 use super::timeline::Timeline;
 use super::writer::{self, ClosedFile, SegmentFile};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::segment::{CameraName, FileName, NewSegment, RunId, Timestamp};
 use crate::store::Store;
 
@@ -24,6 +24,14 @@ pub struct OpenSegment {
     pub file: io::Result<SegmentFile>,
     /// Running time of its first frame, once `splitmuxsink-fragment-opened` told it.
     pub opened_at: Option<Duration>,
+}
+
+/// Segments whose streams were handed out, oldest first. GStreamer's messages name no file, so the n-th stream
+/// belongs to the n-th `opened` and `closed`.
+pub type SharedOpen = Arc<Mutex<VecDeque<OpenSegment>>>;
+
+pub fn lock_open(open: &SharedOpen) -> MutexGuard<'_, VecDeque<OpenSegment>> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Opens the files of one run. Called on GStreamer's streaming thread.
@@ -147,4 +155,16 @@ pub fn close(
 /// The running time that a `splitmuxsink-fragment-…` message carries.
 pub fn running_time(structure: &gst::StructureRef) -> Option<Duration> {
     structure.get::<gst::ClockTime>("running-time").ok().map(Into::into)
+}
+
+/// The splitmuxsink that does hlssink2's work; its messages and finer settings are not reachable otherwise.
+pub fn splitmuxsink(sink: &gst::Element) -> Result<gst::Element> {
+    let bin = sink.downcast_ref::<gst::Bin>().ok_or_else(|| {
+        Error::new(Kind::Pipeline, "open hlssink2: it is not a bin in this GStreamer version")
+    })?;
+    bin.iterate_elements()
+        .into_iter()
+        .flatten()
+        .find(|element| element.factory().is_some_and(|factory| factory.name() == "splitmuxsink"))
+        .ok_or_else(|| Error::new(Kind::Pipeline, "open hlssink2: no splitmuxsink in this GStreamer version"))
 }

@@ -8,7 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::CameraParts;
-use super::codec::{Chosen, Codec, Latches};
+use super::choice::Latches;
+use super::codec::{Chosen, Codec};
 use super::failure::Failure;
 use super::pipeline::{self, CameraPipeline};
 use super::repeats::Repeats;

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::codec::{Chain, Codec, Role};
+use super::codec::{Chain, Codec, Role, gop};
 use crate::config::{CaptureConfig, Mode};
 use crate::error::{Context, Error, Kind, Result};
 
@@ -147,12 +147,6 @@ impl Template {
         out.push_str(rest);
         Ok(())
     }
-}
-
-/// Frames between keyframes: one second, so that a segment closes one second after its last frame and never
-/// later than the mission's two.
-pub fn gop(capture: &CaptureConfig) -> u32 {
-    capture.framerate.max(1)
 }
 
 /// `#` begins a comment at the start of a line or after white space, but not inside quotes. Lines keep their
