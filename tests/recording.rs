@@ -1,9 +1,10 @@
 //! Camera → segments → rows → S3, on real input.
 
 use crate::scene::{Bucket, LIMIT, assert_nothing_lost_or_doubled, camera, camera_state, rows, uploaded};
+use std::path::Path;
 use std::time::Duration;
 
-use crate::support::tools::{ffprobe_json, video_stream};
+use crate::support::tools::{ffprobe_json, output, video_stream};
 use crate::support::wait::throughout;
 use crate::support::{Camera, CameraOptions, Codec, Program, Settings, Workspace};
 
@@ -143,24 +144,37 @@ fn every_segment_starts_with_a_keyframe_and_decodes_by_itself() {
     drop(program);
     for row in &recorded[..3] {
         let object = bucket.server.folder().join(&row.key);
-        let frames = crate::support::tools::output(
-            "ffprobe",
-            &[
-                "-v",
-                "error",
-                "-select_streams",
-                "v",
-                "-show_entries",
-                "packet=flags",
-                "-of",
-                "csv=p=0",
-                object.to_str().unwrap(),
-            ],
-        );
+        let frames = packet_flags(&object);
         assert!(frames.starts_with('K'), "{frames}");
         assert_eq!(
             frames.lines().filter(|line| !line.is_empty()).count(),
             (row.duration_s * 15.0).round() as usize
         );
     }
+}
+
+#[test]
+fn a_stream_joined_between_keyframes_is_recorded_from_the_next_one_on() {
+    let bucket = Bucket::new();
+    let camera = Camera::start(CameraOptions { gop: 60, ..CameraOptions::default() }).unwrap();
+    let mut settings = Settings::new(&bucket.server);
+    settings.set("capture.mode", "passthrough").camera("first", &camera);
+    let first = Workspace::new(&settings, &bucket.server);
+    let mut settings = Settings::new(&bucket.server);
+    settings.set("capture.mode", "passthrough").camera("second", &camera);
+    let second = Workspace::new(&settings, &bucket.server);
+    let opens = Program::start(&first);
+    camera_state(&opens, "first", "recording");
+    // the picture runs already, so this one comes into the middle of it
+    let joins = Program::start(&second);
+    let row = uploaded(&second, "second", 1).remove(0);
+    drop((opens, joins));
+    let flags = packet_flags(&bucket.server.folder().join(&row.key));
+    assert!(flags.starts_with('K'), "{flags}");
+}
+
+/// One line a frame, `K` first where it is a keyframe.
+fn packet_flags(object: &Path) -> String {
+    let show = ["-v", "error", "-select_streams", "v", "-show_entries", "packet=flags", "-of", "csv=p=0"];
+    output("ffprobe", &[&show[..], &[object.to_str().unwrap()]].concat())
 }
