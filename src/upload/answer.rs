@@ -222,6 +222,19 @@ fn trouble(answer: &Answer, place: &Place, now: Timestamp) -> Option<Trouble> {
         (_, "InvalidBucketName") => {
             format!("S3 refuses the bucket name {:?}; correct s3.bucket", place.bucket)
         }
+        (_, "XMinioAdminBucketQuotaExceeded" | "QuotaExceeded") => format!(
+            "the bucket {:?} is over its quota ({}); raise the quota, or delete old recordings from it",
+            place.bucket,
+            refusal(answer)
+        ),
+        (_, "XMinioStorageFull" | "InsufficientStorage") | (507, _) => {
+            format!("the disks of S3 at {} are full ({}); free space there", place.host, refusal(answer))
+        }
+        (_, kms) if kms.starts_with("KMS.") => format!(
+            "S3 cannot encrypt for the bucket {:?} ({}); correct the bucket's encryption key, or the right to use it",
+            place.bucket,
+            refusal(answer)
+        ),
         (401 | 403, _) => return Some(denied(answer, place)),
         (405 | 501, _) => format!(
             "{} does not accept uploads ({}); is s3.endpoint the address of an S3 service?",
@@ -252,7 +265,9 @@ fn trouble(answer: &Answer, place: &Place, now: Timestamp) -> Option<Trouble> {
             | "TokenRefreshRequired"
             | "InvalidToken"
     );
-    Some(Trouble { stale_credentials: stale, ..misconfigured(sentence) })
+    // a 5xx may come after the object was stored
+    let doubtful = answer.status >= 500;
+    Some(Trouble { stale_credentials: stale, doubtful, ..misconfigured(sentence) })
 }
 
 fn denied(answer: &Answer, place: &Place) -> Trouble {
@@ -338,7 +353,14 @@ fn misconfigured(reason: String) -> Trouble {
 }
 
 fn quiet(reason: String) -> Trouble {
-    Trouble { reason, misconfigured: false, doubtful: false, stale_credentials: false }
+    Trouble::waiting(reason)
+}
+
+impl Trouble {
+    /// That heals by itself and left nothing in doubt.
+    pub fn waiting(reason: String) -> Self {
+        Self { reason, misconfigured: false, doubtful: false, stale_credentials: false }
+    }
 }
 
 #[cfg(test)]
