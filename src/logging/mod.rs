@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use env_logger::{Logger, Target};
-use log::Record;
+use log::{Level, Record};
 
 use crate::config::LoggingConfig;
 use crate::error::{Error, Kind, Result};
@@ -23,6 +23,10 @@ use format::Line;
 /// Crates that talk about every connection at `info` or `debug`. A directive of the user's for the same crate
 /// comes later in the filter and wins.
 const QUIET: &str = "hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,s3=warn";
+
+/// This client, used to fetch credentials, writes whole queries below `warn`, a web identity token among them. No
+/// filter of a user's, who cannot know that, may bring them into a log.
+const TELLS_SECRETS: &str = "attohttpc";
 
 /// Starts logging; call once, before the first thread and before GStreamer is initialised. Fails if the file
 /// cannot be opened. `RUST_LOG` replaces `logging.level` altogether.
@@ -50,6 +54,11 @@ fn filter(rust_log: Option<String>, level: &str) -> String {
     }
 }
 
+fn tells_secrets(record: &Record<'_>) -> bool {
+    let module = record.target().split("::").next();
+    record.level() > Level::Warn && module == Some(TELLS_SECRETS)
+}
+
 /// Where lines go.
 struct Output {
     file: Option<Arc<LogFile>>,
@@ -65,6 +74,9 @@ impl Output {
             .parse_filters(filter)
             .target(Target::Stderr)
             .format(move |buffer, record| {
+                if tells_secrets(record) {
+                    return Ok(());
+                }
                 let message = format::message(record);
                 let line = Line { at: Timestamp::now(), level: record.level(), message: &message };
                 if let Some(trouble) = self.file.as_ref().and_then(|file| file.write(&line.plain())) {
@@ -89,7 +101,7 @@ impl Output {
 
     /// A line about the log itself, which must not go through the log.
     fn own_line(&self, trouble: &str) -> String {
-        let line = Line { at: Timestamp::now(), level: log::Level::Warn, message: trouble };
+        let line = Line { at: Timestamp::now(), level: Level::Warn, message: trouble };
         let text = if self.journal { line.journal() } else { line.plain() };
         text.trim_end().to_owned()
     }
@@ -97,7 +109,7 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
-    use log::{Level, Log};
+    use log::Log;
 
     use super::*;
 
@@ -142,6 +154,20 @@ mod tests {
         assert!(text.contains("Z INFO  [store] open\n"), "{text}");
         assert!(text.contains("WARN  gstreamer: lost rtsp://***@10.0.0.1/live\n"), "{text}");
         assert!(!text.contains("detail") && !text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn no_filter_brings_the_queries_of_the_credential_client_into_a_log() {
+        for filter in ["trace", "attohttpc=debug", "debug,attohttpc::request=trace", "trace/token"] {
+            let folder = tempfile::tempdir().unwrap();
+            let (logger, path) = logger_into(&folder, filter, true);
+            write(&logger, "attohttpc::request", Level::Debug, "GET /?WebIdentityToken=token");
+            write(&logger, "attohttpc", Level::Info, "token");
+            write(&logger, "attohttpc::request", Level::Warn, "no token endpoint");
+            let text = std::fs::read_to_string(path).unwrap();
+            assert_eq!(text.lines().count(), 1, "{filter}: {text}");
+            assert!(text.contains("no token endpoint"), "{filter}: {text}");
+        }
     }
 
     #[test]

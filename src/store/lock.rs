@@ -6,7 +6,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::connection::beside;
 use super::{Role, RoleLock};
@@ -15,6 +15,8 @@ use crate::error::{Context, Error, Kind, Result};
 /// [`is_held`] of another process takes the lock for a moment; so one refusal is not believed.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(30);
+/// A round of retention takes seconds on a slow disk.
+const LONGEST_ROUND: Duration = Duration::from_secs(30);
 
 impl Role {
     fn as_str(self) -> &'static str {
@@ -67,8 +69,30 @@ pub(super) fn is_held(database: &Path, role: Role) -> Result<bool> {
     }
 }
 
+/// Waits until nobody else gives files up, and keeps others from it until the file is closed: two processes that
+/// look at one disk at the same time would each give up what one of them had to.
+pub(super) fn retain_alone(database: &Path) -> Result<File> {
+    let file = open(database, "retain")?;
+    let what = || format!("wait for another process that cleans the files of {}", database.display());
+    let since = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if since.elapsed() < LONGEST_ROUND => std::thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::new(Kind::Data, format!("{}: it hangs; stop it", what())));
+            }
+            Err(TryLockError::Error(error)) => return Err(Error::with_source(Kind::Disk, what(), error)),
+        }
+    }
+}
+
 fn lock_file(database: &Path, role: Role) -> Result<File> {
-    let path = beside(database, &format!("{}.lock", role.as_str()));
+    open(database, role.as_str())
+}
+
+fn open(database: &Path, name: &str) -> Result<File> {
+    let path = beside(database, &format!("{name}.lock"));
     OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -106,6 +130,25 @@ mod tests {
         drop(held);
         assert!(!is_held(&database, Role::Capture).unwrap());
         take(&database, Role::Capture).unwrap();
+    }
+
+    #[test]
+    fn of_two_processes_that_clean_one_waits_for_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = dir.path().join("segments.db");
+        let first = retain_alone(&database).unwrap();
+        let order = std::sync::Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                let _alone = retain_alone(&database).unwrap();
+                order.lock().unwrap().push("second");
+            });
+            std::thread::sleep(3 * PAUSE);
+            order.lock().unwrap().push("first");
+            drop(first);
+            second.join().unwrap();
+        });
+        assert_eq!(*order.lock().unwrap(), ["first", "second"]);
     }
 
     #[test]

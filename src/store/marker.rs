@@ -29,7 +29,7 @@ impl Store {
     }
 
     /// For everything that believes a missing file: asks whether the folder itself is there.
-    pub(super) fn require_marker(&self) -> Result<()> {
+    pub fn require_marker(&self) -> Result<()> {
         if self.marked()? {
             return Ok(());
         }

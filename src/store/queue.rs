@@ -3,6 +3,8 @@
 //! Every move names the states it may come from, in the same statement that moves: two processes can never both
 //! believe that they moved a row.
 
+use std::time::Duration;
+
 use rusqlite::{OptionalExtension, Params, Transaction, params};
 
 use super::Store;
@@ -13,17 +15,23 @@ use crate::segment::{CameraName, Segment, SegmentId, State, Timestamp};
 
 /// Errors are for people; one that quotes a whole page of XML is cut.
 const MAX_ERROR_CHARS: usize = 500;
+/// No wait is meant to be longer (the uploader's cap is 10 min): a row that says so was written under a clock that
+/// ran ahead, and would otherwise wait until that time comes.
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
 impl Store {
     /// Up to `limit` rows in `created`, or in `retry` and due; oldest start first.
     pub fn next_uploads(&self, now: Timestamp, limit: usize) -> Result<Vec<Segment>> {
         // `created` rows have a next_attempt_at of 0: always due
         let sql = format!(
-            "SELECT {COLUMNS} FROM segments INDEXED BY segments_queue \
-             WHERE state IN ('created', 'retry') AND next_attempt_at <= ?1 ORDER BY start_ms LIMIT ?2"
+            "SELECT {COLUMNS} FROM segments INDEXED BY segments_queue WHERE state IN ('created', 'retry') \
+             AND (next_attempt_at <= ?1 OR next_attempt_at > ?2) ORDER BY start_ms LIMIT ?3"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.read(|connection| segments(connection, &sql, [now.as_millis(), limit], "list next uploads"))
+        let never_meant = now.plus(LONGEST_WAIT).as_millis();
+        self.read(|connection| {
+            segments(connection, &sql, [now.as_millis(), never_meant, limit], "list next uploads")
+        })
     }
 
     /// When the next `retry` row becomes due; `None` if none waits.

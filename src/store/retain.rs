@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use super::plan::{Candidate, Facts, believed_free, plan};
 use super::sql::{HAS_FILE, SqlContext, camera, unsigned};
-use super::{Retained, Store, files};
+use super::{Retained, Store, files, lock};
 use crate::error::{Context, Error, Kind, Result};
 use crate::segment::{CameraName, FileName, SegmentId, State, Timestamp};
 
@@ -23,6 +23,8 @@ impl Store {
         let mut freed_bytes = 0;
         let mut retained = Retained::default();
         loop {
+            // each round by itself, so that `clean` beside a recorder makes it wait for a moment only
+            let _alone = lock::retain_alone(&self.inner.database)?;
             let mut facts = self.facts()?;
             facts.free_bytes = believed_free(free_at_start, freed_bytes, self.free_bytes()?);
             let plan = plan(&self.inner.limits, &facts, now);

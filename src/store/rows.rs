@@ -42,7 +42,11 @@ impl Store {
     }
 
     /// Folder of one camera's files; created if missing.
+    ///
+    /// # Errors
+    /// `Kind::Disk` also when the disk is not mounted: below its mount point nobody would find the footage again.
     pub fn camera_dir(&self, camera: &CameraName) -> Result<PathBuf> {
+        self.require_marker()?;
         let folder = self.inner.segments_dir.join(camera.as_str());
         files::create_synced(&folder)?;
         Ok(folder)
@@ -160,18 +164,18 @@ impl Store {
         self.inner.segments_dir.join(camera.as_str()).join(file.to_string())
     }
 
-    /// The newest `limit` rows that have a file, in sequence order.
+    /// Of the newest `limit` rows, those that have a file, in sequence order.
+    ///
+    /// Rows without a file count, too: were older ones listed in their place, a live window would go back.
     pub fn newest(&self, camera: &CameraName, limit: usize) -> Result<Vec<Segment>> {
         let sql = format!(
             "SELECT {COLUMNS} FROM segments INDEXED BY segments_files WHERE camera = ?1 AND {HAS_FILE} \
-             ORDER BY sequence DESC LIMIT ?2"
+             AND sequence > (SELECT max(sequence) FROM segments WHERE camera = ?1) - ?2 ORDER BY sequence"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut newest = self.read(|connection| {
+        self.read(|connection| {
             segments(connection, &sql, params![camera.as_str(), limit], "list newest segments")
-        })?;
-        newest.reverse();
-        Ok(newest)
+        })
     }
 
     /// The row of one name, whatever its state.

@@ -1,4 +1,4 @@
-//! Counts for `status`, `/health` and `/metrics`, from the totals that triggers keep.
+//! Counts for `status` and `/health`, from the totals that triggers keep.
 
 use std::collections::BTreeMap;
 

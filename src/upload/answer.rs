@@ -201,6 +201,10 @@ fn trouble(answer: &Answer, place: &Place, now: Timestamp) -> Option<Trouble> {
     if matches!(answer.status, 400 | 403) && clock_is_wrong(answer, now) {
         return Some(misconfigured(clock_sentence(answer, now)));
     }
+    if let Some(sentence) = cannot_store(answer, place) {
+        // a 5xx may come after the object was stored
+        return Some(Trouble { doubtful: answer.status >= 500, ..misconfigured(sentence) });
+    }
     let code = answer.code.as_deref().unwrap_or_default();
     let sentence = match (answer.status, code) {
         (_, "NoSuchBucket") => format!(
@@ -253,6 +257,24 @@ fn trouble(answer: &Answer, place: &Place, now: Timestamp) -> Option<Trouble> {
             | "InvalidToken"
     );
     Some(Trouble { stale_credentials: stale, ..misconfigured(sentence) })
+}
+
+/// A store that has no room or no key for anybody's objects says so with the status of a refused object.
+fn cannot_store(answer: &Answer, place: &Place) -> Option<String> {
+    let (bucket, refusal) = (&place.bucket, refusal(answer));
+    match (answer.status, answer.code.as_deref().unwrap_or_default()) {
+        (_, "XMinioAdminBucketQuotaExceeded" | "QuotaExceeded") => Some(format!(
+            "the bucket {bucket:?} is over its quota ({refusal}); raise the quota, or delete old recordings from it"
+        )),
+        (_, "XMinioStorageFull" | "InsufficientStorage") | (507, _) => {
+            Some(format!("the disks of S3 at {} are full ({refusal}); free space there", place.host))
+        }
+        (_, code) if code.starts_with("KMS.") => Some(format!(
+            "S3 cannot encrypt for the bucket {bucket:?} ({refusal}); correct its encryption key, or the right to \
+             use it"
+        )),
+        _ => None,
+    }
 }
 
 fn denied(answer: &Answer, place: &Place) -> Trouble {
@@ -338,7 +360,14 @@ fn misconfigured(reason: String) -> Trouble {
 }
 
 fn quiet(reason: String) -> Trouble {
-    Trouble { reason, misconfigured: false, doubtful: false, stale_credentials: false }
+    Trouble::waiting(reason)
+}
+
+impl Trouble {
+    /// That heals by itself and left nothing in doubt.
+    pub fn waiting(reason: String) -> Self {
+        Self { reason, misconfigured: false, doubtful: false, stale_credentials: false }
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ enum Short {
     Waits,
     WaitsInDoubt,
     Misconfigured,
+    MisconfiguredInDoubt,
 }
 
 fn short(put: Put) -> Short {
@@ -39,6 +40,7 @@ fn short(put: Put) -> Short {
         Put::Blamed { suspect_file: true, .. } => Short::BlamedFile,
         Put::Blamed { .. } => Short::Blamed,
         Put::Link(Trouble { misconfigured: true, doubtful: false, .. }) => Short::Misconfigured,
+        Put::Link(Trouble { misconfigured: true, .. }) => Short::MisconfiguredInDoubt,
         Put::Link(Trouble { doubtful: true, .. }) => Short::WaitsInDoubt,
         Put::Link(_) => Short::Waits,
     }
@@ -65,7 +67,13 @@ fn every_answer_to_a_put_has_its_meaning() {
         (503, "SlowDown", Short::WaitsInDoubt),
         (500, "InternalError", Short::WaitsInDoubt),
         (502, "", Short::WaitsInDoubt),
-        (507, "XMinioStorageFull", Short::WaitsInDoubt),
+        (507, "XMinioStorageFull", Short::MisconfiguredInDoubt),
+        (507, "", Short::MisconfiguredInDoubt),
+        (400, "XMinioStorageFull", Short::Misconfigured),
+        (400, "InsufficientStorage", Short::Misconfigured),
+        (400, "XMinioAdminBucketQuotaExceeded", Short::Misconfigured),
+        (403, "QuotaExceeded", Short::Misconfigured),
+        (400, "KMS.DisabledException", Short::Misconfigured),
         (307, "TemporaryRedirect", Short::Waits),
         (302, "", Short::Waits),
         (301, "PermanentRedirect", Short::Misconfigured),

@@ -33,7 +33,7 @@ pub(super) async fn check_with(s3: &S3, config: &S3Config) -> Vec<Line> {
         return lines;
     }
     // a name of its own: the uploader may be probing at the same time
-    let key = probe::key(&config.prefix, &format!("check-{:016x}", fastrand::u64(..)));
+    let key = probe::own_key(&config.prefix, "check");
     let written = probe::put(s3, &key, false).await;
     if let Ok(answer) = &written {
         lines.push(("clock", clock(answer)));

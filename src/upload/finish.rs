@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use super::attempt::Ended;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::segment::{Segment, SegmentId, Timestamp};
 use crate::store::Store;
 
 /// How soon a key is looked at again that somebody else was writing.
 const LATER: Duration = Duration::from_secs(2);
+
+/// How soon a file is looked for again whose disk is not there.
+const DISK_WAIT: Duration = Duration::from_secs(10);
+/// Due whatever the clock says, also after it was set back.
+const AT_ONCE: Timestamp = Timestamp::from_seconds(0);
 
 /// The row's change, kept until the database took it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +25,8 @@ pub enum Finish {
 }
 
 impl Finish {
-    /// `wait` is how long the object waits if it is blamed. A `failed` or `lost` segment needs a person, so it is
-    /// logged as such here.
+    /// `wait` is how long the row waits if it is blamed, or if the link fails it alone; zero if the link fails all.
+    /// A `failed` segment needs a person, so it is logged as such here.
     pub fn from_end(
         segment: &Segment,
         ended: Ended,
@@ -37,8 +42,14 @@ impl Finish {
         };
         match ended {
             Ended::Uploaded => Self::Uploaded { at: now },
-            // due at once: the link, not the row, decides when the next try is
-            Ended::Link(trouble) => retry(Duration::ZERO, false, trouble.doubtful, trouble.reason),
+            // the link, not the row, decides when the next try is
+            Ended::Link(trouble) if wait.is_zero() => Self::Retry {
+                next_attempt_at: AT_ONCE,
+                blame: false,
+                doubtful: trouble.doubtful,
+                error: trouble.reason,
+            },
+            Ended::Link(trouble) => retry(wait, false, trouble.doubtful, trouble.reason),
             Ended::Later(reason) => retry(LATER, false, true, reason),
             Ended::Blamed(reason) if segment.attempts + 1 < max_retries => {
                 log::warn!(
@@ -55,17 +66,14 @@ impl Finish {
                 );
                 Self::Failed { error }
             }
-            Ended::Lost(error) => {
-                log::error!("[upload] {} is lost: {error}", segment.key);
-                Self::Lost { error }
-            }
+            Ended::Lost(error) => Self::Lost { error },
         }
     }
 
     /// For an attempt that the stop cut off.
-    pub fn interrupted(now: Timestamp) -> Self {
+    pub fn interrupted() -> Self {
         let error = "interrupted by the stop of the program".into();
-        Self::Retry { next_attempt_at: now, blame: false, doubtful: true, error }
+        Self::Retry { next_attempt_at: AT_ONCE, blame: false, doubtful: true, error }
     }
 
     pub fn apply(&self, store: &Store, id: SegmentId) -> Result<()> {
@@ -75,7 +83,23 @@ impl Finish {
                 store.finish_retry(id, *next_attempt_at, *blame, *doubtful, error)
             }
             Self::Failed { error } => store.finish_failed(id, error),
-            Self::Lost { error } => store.finish_lost(id, error),
+            Self::Lost { error } => lost(store, id, error),
         }
+    }
+}
+
+/// A file is lost only where the rest of the folder is there: a disk that is away for a moment loses nothing.
+fn lost(store: &Store, id: SegmentId, error: &str) -> Result<()> {
+    match store.finish_lost(id, error) {
+        Ok(()) => {
+            log::error!("[upload] a segment is lost: {error}");
+            Ok(())
+        }
+        Err(no_disk) if no_disk.kind() == Kind::Disk => {
+            log::warn!("[upload] {error}, and so is its disk; it is looked for again");
+            let next_attempt_at = Timestamp::now().plus(DISK_WAIT);
+            store.finish_retry(id, next_attempt_at, false, true, &no_disk.to_string())
+        }
+        Err(other) => Err(other),
     }
 }

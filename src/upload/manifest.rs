@@ -1,8 +1,9 @@
 //! The text of an hour's `manifest.m3u8` from its rows: pure.
 //!
 //! It lies beside the segments in S3 and plays as it lies: bare file names, true durations, and every gap said
-//! with its reason. It only ever grows while the hour is open (players may rely on that: `EVENT`), so an open
-//! manifest ends before the first segment that is still on its way.
+//! with its reason. While the hour is open it ends before the first segment that is still on its way, so that it
+//! grows at its end; but `retry` may put a failed segment back on its way, and then it becomes shorter for a while
+//! and takes the segment in where it belongs. So it has no type that promises otherwise until the hour is over.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -52,11 +53,11 @@ pub fn text(hour: &Hour<'_>) -> Option<String> {
     // writing into a String cannot fail
     let _ = write!(
         text,
-        "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:{}\n#EXT-X-PLAYLIST-TYPE:{}\n\
+        "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:{}\n{}\
          #EXT-X-INDEPENDENT-SEGMENTS\n",
         longest.as_secs_f64().ceil().max(1.0),
         first.sequence,
-        if hour.ended { "VOD" } else { "EVENT" },
+        if hour.ended { "#EXT-X-PLAYLIST-TYPE:VOD\n" } else { "" },
     );
     let mut before: Option<&Segment> = None;
     let mut gap_since = false;

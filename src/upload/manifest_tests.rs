@@ -44,12 +44,12 @@ fn parse(text: &str) -> MediaPlaylist {
 }
 
 #[test]
-fn an_open_hour_is_an_event_and_a_closed_one_a_recording() {
+fn an_open_hour_promises_nothing_and_a_closed_one_is_a_recording() {
     let rows = [row(0, 0, 1, State::Uploaded), row(1, 10_000, 1, State::Cleaned)];
     assert_eq!(
         write(&rows, false),
         "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:11\n#EXT-X-MEDIA-SEQUENCE:100\n\
-         #EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-INDEPENDENT-SEGMENTS\n\
+         #EXT-X-INDEPENDENT-SEGMENTS\n\
          #EXT-X-PROGRAM-DATE-TIME:2025-11-23T14:00:00.000Z\n\
          #EXTINF:10.000400,\nsegment_1763906400.ts\n#EXTINF:10.000400,\nsegment_1763906410.ts\n"
     );
@@ -60,7 +60,7 @@ fn an_open_hour_is_an_event_and_a_closed_one_a_recording() {
 }
 
 #[test]
-fn an_open_manifest_only_grows() {
+fn an_open_manifest_grows_at_its_end() {
     let mut rows: Vec<Segment> =
         (0..6).map(|n| row(n, 10_000 * i64::try_from(n).unwrap(), 1, State::Created)).collect();
     let mut before = String::new();
@@ -70,6 +70,17 @@ fn an_open_manifest_only_grows() {
         assert!(now.starts_with(&before), "{now}\ndoes not continue\n{before}");
         assert_eq!(parse(&now).segments.len(), listed);
         before = now;
+    }
+}
+
+#[test]
+fn a_segment_that_is_queued_again_comes_in_where_it_belongs() {
+    let mut rows =
+        [row(0, 0, 1, State::Uploaded), row(1, 10_000, 1, State::Failed), row(2, 20_000, 1, State::Uploaded)];
+    for (state, listed) in [(State::Failed, 2), (State::Retry, 1), (State::Uploaded, 3)] {
+        rows[1].state = state;
+        let playlist = parse(&write(&rows, false));
+        assert_eq!((playlist.segments.len(), playlist.playlist_type), (listed, None), "{state:?}");
     }
 }
 

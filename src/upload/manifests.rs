@@ -4,17 +4,18 @@
 //! from the rows.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 
 use super::answer::{self, Trouble};
+use super::link::object_backoff;
 use super::manifest;
 use super::s3::{Body, Put, S3};
 use crate::error::Result;
-use crate::segment::{RunId, Segment, Timestamp};
+use crate::segment::{CameraName, RunId, Segment, Timestamp};
 use crate::store::{OpenManifest, Store};
 
 const REWRITE_EVERY: Duration = Duration::from_secs(60);
@@ -27,7 +28,11 @@ pub struct Manifests {
     pub s3: Arc<S3>,
     pub store: Store,
     pub target: Duration,
+    /// Hours that failed while others were written: how often, and until when they rest.
+    pub resting: Arc<Mutex<Resting>>,
 }
+
+pub type Resting = HashMap<(CameraName, Timestamp), (u32, Instant)>;
 
 /// Whether, and how, a manifest is written now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +45,9 @@ enum Due {
 
 impl Manifests {
     /// Writes what is due; with `stopping`, everything changed. Returns how many went to S3.
+    ///
+    /// # Errors
+    /// When none could be written. An hour that fails while others get through waits for itself.
     pub async fn pass(&self, stopping: bool) -> Result<usize, Trouble> {
         let now = Timestamp::now();
         let open = match self.store.call(Store::open_manifests).await {
@@ -49,10 +57,11 @@ impl Manifests {
                 return Ok(0);
             }
         };
-        let mut written = 0;
+        let (mut written, mut failed) = (0, Vec::new());
         for hour in open {
             let ended = match due(&hour, now, self.target, stopping) {
                 Due::Not => continue,
+                _ if !stopping && self.rests(&hour) => continue,
                 due => due == Due::Final,
             };
             let texts = match self.texts(&hour, ended).await {
@@ -62,18 +71,59 @@ impl Manifests {
                     continue;
                 }
             };
-            for (key, text) in texts {
-                self.put(&key, text, ended).await?;
-                log::debug!("[upload] {key} written{}", if ended { ", final" } else { "" });
-                written += 1;
+            if let Err(trouble) = self.put_all(texts, ended).await {
+                failed.push((hour, trouble));
+                continue;
             }
+            written += 1;
+            self.resting().remove(&place(&hour));
             let noted = self.store.call(move |store| store.manifest_written(&hour, now, ended)).await;
             if let Err(error) = noted {
                 // it is then simply written again
                 log::warn!("[upload] note a written manifest: {error}");
             }
         }
-        Ok(written)
+        self.judge(written, failed)
+    }
+
+    async fn put_all(&self, texts: Vec<(String, String)>, ended: bool) -> Result<(), Trouble> {
+        for (key, text) in texts {
+            self.put(&key, text, ended).await?;
+            log::debug!("[upload] {key} written{}", if ended { ", final" } else { "" });
+        }
+        Ok(())
+    }
+
+    /// The link's trouble, if nothing got through; else each hour that failed rests, longer each time.
+    fn judge(&self, written: usize, failed: Vec<(OpenManifest, Trouble)>) -> Result<usize, Trouble> {
+        let mut resting = self.resting();
+        let mut of_the_link = None;
+        for (hour, trouble) in failed {
+            let place = place(&hour);
+            if written == 0 && !resting.contains_key(&place) {
+                of_the_link = Some(trouble);
+                continue;
+            }
+            let times = resting.get(&place).map_or(1, |(times, _)| times.saturating_add(1));
+            let wait = object_backoff(times, fastrand::f64());
+            log::warn!(
+                "[upload] manifest of {} {}: {}; it is tried again in {} s",
+                hour.camera,
+                hour.hour,
+                trouble.reason,
+                wait.as_secs()
+            );
+            resting.insert(place, (times, Instant::now() + wait));
+        }
+        of_the_link.map_or(Ok(written), Err)
+    }
+
+    fn rests(&self, hour: &OpenManifest) -> bool {
+        self.resting().get(&place(hour)).is_some_and(|(_, until)| Instant::now() < *until)
+    }
+
+    fn resting(&self) -> MutexGuard<'_, Resting> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Key and text of the hour's manifests: one beside the segments; more only if `s3.prefix` was changed within
@@ -106,12 +156,17 @@ impl Manifests {
             key,
             content_type: "application/vnd.apple.mpegurl",
             md5: Md5::digest(&text).into(),
-            cache_control: Some(if ended { "max-age=86400" } else { "no-cache" }),
+            // `retry` may bring a failed segment into an hour that was final
+            cache_control: Some(if ended { "max-age=300" } else { "no-cache" }),
             ..Put::default()
         };
         let reply = self.s3.put(&put, Body::Bytes(Bytes::from(text))).await;
         answer::plain(&reply, self.s3.place(), Timestamp::now())
     }
+}
+
+fn place(hour: &OpenManifest) -> (CameraName, Timestamp) {
+    (hour.camera.clone(), hour.hour)
 }
 
 fn due(hour: &OpenManifest, now: Timestamp, target: Duration, stopping: bool) -> Due {
@@ -141,7 +196,6 @@ fn run_ends(store: &Store, segments: &[Segment]) -> Result<HashMap<RunId, String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segment::CameraName;
 
     #[test]
     fn a_manifest_is_written_at_once_then_each_minute_and_finally_after_its_hour() {

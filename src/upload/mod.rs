@@ -3,7 +3,7 @@
 //! ```text
 //! store rows ─▶ worker ─▶ attempt (HEAD?, PUT, proof) ─▶ s3 (rust-s3 signs, one HTTP client sends)
 //!                 │  ▲         └▶ answer: what does this answer mean?
-//!                 │  └ link: one backoff for all          (pure)
+//!                 │  └ link: one backoff for all; suspects: one segment's own trouble (pure)
 //!                 └▶ manifests ─▶ manifest: the hour's playlist text
 //! ```
 //! Started by the composition root with a [`Store`] and stopped by a [`Shutdown`]; it never deletes a local file.
@@ -29,6 +29,7 @@ mod manifest;
 mod manifests;
 mod probe;
 mod s3;
+mod suspects;
 mod worker;
 
 pub use check::{Line, check_s3};
@@ -74,3 +75,5 @@ impl Uploader {
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trouble_tests;

@@ -23,8 +23,9 @@ pub enum Found {
     Trouble(Trouble),
 }
 
-pub fn key(prefix: &Prefix, name: &str) -> String {
-    format!("{}{FOLDER}{name}", prefix.root())
+/// A key that nobody else uses.
+pub fn own_key(prefix: &Prefix, name: &str) -> String {
+    format!("{}{FOLDER}{name}-{:016x}", prefix.root(), fastrand::u64(..))
 }
 
 /// PUTs the small object `key`.
@@ -42,7 +43,8 @@ pub async fn put(s3: &S3, key: &str, only_if_absent: bool) -> Reply {
 
 /// Writes the probe twice, the second time only if it is absent, and deletes it.
 pub async fn conditional(s3: &S3, prefix: &Prefix) -> Found {
-    let key = key(prefix, "probe");
+    // a name of its own: another recorder may be probing the same bucket
+    let key = own_key(prefix, "probe");
     let first = put(s3, &key, false).await;
     if let Err(trouble) = answer::plain(&first, s3.place(), Timestamp::now()) {
         let denied = first.is_ok_and(|answer| answer.code.as_deref() == Some("AccessDenied"));
@@ -58,7 +60,7 @@ pub async fn conditional(s3: &S3, prefix: &Prefix) -> Found {
         // overwritten, or a refusal of the header: either way it cannot be relied on
         Ok(_) => Found::Conditional(false),
     };
-    // best effort: it is overwritten by the next start
+    // best effort: without the right to delete, a few bytes stay
     if let Err(missing) = s3.delete(&key).await {
         log::debug!("[upload] delete the probe object: {}", missing.reason);
     }

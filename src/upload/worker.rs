@@ -1,7 +1,7 @@
 //! The uploader's loop: takes due rows, keeps at most `concurrency` attempts under way, writes down how they ended.
 //!
 //! Owned by [`super::Uploader::run`]. Every task it starts is in one `JoinSet`, so none outlives it. Rows are
-//! written only here.
+//! written only here and in `rows`.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -17,11 +17,14 @@ use super::link::{Link, object_backoff};
 use super::manifests::Manifests;
 use super::probe::{self, Found};
 use super::s3::S3;
+use super::suspects::Suspects;
 use crate::config::S3Config;
 use crate::segment::{Segment, SegmentId, Timestamp};
 use crate::shutdown::Shutdown;
 use crate::status::{Board, UploadState};
 use crate::store::Store;
+
+mod rows;
 
 /// Another process may have added rows, which no channel tells.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -50,6 +53,11 @@ struct Loop {
     /// Manifests have a backoff of their own: their trouble must not hold uploads back.
     manifest_link: Link,
     conditional: Conditional,
+    /// Database and segment folder; a backoff only of the log lines.
+    rows: Link,
+    /// What a process that died left in `uploading` is taken over.
+    recovered: bool,
+    suspects: Suspects,
     jobs: JoinSet<Done>,
     /// Segments under way, by their task.
     in_flight: HashMap<Id, Segment>,
@@ -84,18 +92,17 @@ impl Worker {
         target: Duration,
     ) -> Self {
         let s3 = Arc::new(s3);
-        let manifests = Manifests { s3: s3.clone(), store: store.clone(), target };
+        let manifests = Manifests { s3: s3.clone(), store: store.clone(), target, resting: Arc::default() };
         Self { s3, config, store, board, wake, manifests, state: Loop::default() }
     }
 
     /// Uploads until `shutdown`; then finishes what is due, for at most `drain`.
     pub async fn run(mut self, shutdown: Shutdown, drain: Duration) {
         self.board.set_upload(UploadState::Ok, None);
-        self.recover().await;
         let mut deadline: Option<Instant> = None;
         loop {
             self.save().await;
-            let started = self.start_jobs(deadline.is_some()).await;
+            let started = self.recover().await && self.start_jobs(deadline.is_some()).await;
             if deadline.is_some() && !started && self.state.jobs.is_empty() {
                 break;
             }
@@ -110,15 +117,6 @@ impl Worker {
             }
         }
         self.stop(deadline).await;
-    }
-
-    /// Rows that a dead process left in `uploading` wait again, in doubt.
-    async fn recover(&self) {
-        match self.store.call(Store::recover_uploads).await {
-            Ok(0) => {}
-            Ok(rows) => log::info!("[upload] {rows} interrupted uploads will be looked up in S3 first"),
-            Err(error) => log::error!("[upload] recover interrupted uploads: {error}"),
-        }
     }
 
     /// Starts what may start now. Returns whether anything was started.
@@ -170,13 +168,19 @@ impl Worker {
     async fn start_uploads(&mut self, slots: usize) -> bool {
         let up = self.state.link.is_up();
         let limit = if up { slots } else { PROBE_CHOICE };
-        let mut due = match self.store.call(move |store| store.next_uploads(Timestamp::now(), limit)).await {
+        let waiting = self.store.call(move |store| {
+            // while the disk is away, every file would look lost
+            store.require_marker()?;
+            store.next_uploads(Timestamp::now(), limit)
+        });
+        let mut due = match waiting.await {
             Ok(due) => due,
             Err(error) => {
-                log::warn!("[upload] read waiting segments: {error}");
+                self.rows_fail("read waiting segments", &error);
                 return false;
             }
         };
+        self.rows_work();
         if !up && !due.is_empty() {
             due = vec![due.swap_remove(self.state.link.probe_index(due.len()))];
         }
@@ -232,19 +236,31 @@ impl Worker {
     }
 
     fn upload_ended(&mut self, segment: &Segment, ended: Ended) {
+        let mut wait = object_backoff(segment.attempts + 1, fastrand::f64());
         match &ended {
-            Ended::Link(trouble) => self.link_failed(trouble),
+            Ended::Link(trouble) => {
+                wait = self.state.suspects.failed(segment.id, fastrand::f64());
+                if wait.is_zero() {
+                    self.link_failed(trouble);
+                } else {
+                    let (key, reason, seconds) = (&segment.key, &trouble.reason, wait.as_secs());
+                    log::warn!("[upload] {key}: {reason}; others get through, it waits {seconds} s");
+                }
+            }
             Ended::Uploaded => {
                 self.link_works();
+                self.state.suspects.uploaded(segment.id);
                 self.board.upload_succeeded(Timestamp::now());
                 self.state.manifests_due = None;
                 log::debug!("[upload] {} uploaded, {} bytes", segment.key, segment.bytes);
             }
             // S3 answered, about this object
-            Ended::Later(_) | Ended::Blamed(_) | Ended::Failed(_) => self.link_works(),
-            Ended::Lost(_) => {}
+            Ended::Later(_) | Ended::Blamed(_) | Ended::Failed(_) => {
+                self.link_works();
+                self.state.suspects.settled(segment.id);
+            }
+            Ended::Lost(_) => self.state.suspects.settled(segment.id),
         }
-        let wait = object_backoff(segment.attempts + 1, fastrand::f64());
         let finish = Finish::from_end(segment, ended, self.config.max_retries, Timestamp::now(), wait);
         self.state.unsaved.push_back((segment.id, finish));
     }
@@ -327,18 +343,8 @@ impl Worker {
         if let Some(line) = self.state.link.succeeded(Instant::now()) {
             log::info!("[upload] {line}");
         }
-        self.board.set_upload(UploadState::Ok, None);
-    }
-
-    /// Writes down how attempts ended; what the database does not take now is tried again.
-    async fn save(&mut self) {
-        while let Some((id, finish)) = self.state.unsaved.pop_front() {
-            let again = finish.clone();
-            if let Err(error) = self.store.call(move |store| finish.apply(store, id)).await {
-                log::warn!("[upload] write how an upload ended: {error}; it is tried again");
-                self.state.unsaved.push_front((id, again));
-                return;
-            }
+        if self.state.rows.is_up() {
+            self.board.set_upload(UploadState::Ok, None);
         }
     }
 
@@ -357,7 +363,7 @@ impl Worker {
             log::info!("[upload] {} uploads interrupted by the stop; they stay queued", interrupted.len());
         }
         for segment in interrupted {
-            self.state.unsaved.push_back((segment.id, Finish::interrupted(Timestamp::now())));
+            self.state.unsaved.push_back((segment.id, Finish::interrupted()));
         }
         self.save().await;
         if self.state.link.is_up() && self.state.conditional != Conditional::Unknown {

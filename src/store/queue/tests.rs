@@ -36,6 +36,18 @@ fn a_retry_waits_until_it_is_due() {
 }
 
 #[test]
+fn a_wait_written_under_a_clock_that_ran_ahead_is_not_waited_out() {
+    let bench = bench();
+    let run = bench.run("a");
+    let segment = bench.segment("a", run, HOUR);
+    bench.store.begin_upload(segment.id).unwrap();
+    let a_year_on = HOUR + 365 * 24 * 3600;
+    bench.store.finish_retry(segment.id, at(a_year_on + 600), true, false, "400").unwrap();
+    assert_eq!(due(&bench, a_year_on), [0; 0], "ten minutes are a wait like any other");
+    assert_eq!(due(&bench, HOUR), [0]);
+}
+
+#[test]
 fn doubt_begins_with_the_attempt_and_ends_with_its_known_end() {
     let bench = bench();
     let run = bench.run("a");

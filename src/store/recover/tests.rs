@@ -160,6 +160,8 @@ fn an_unmounted_disk_refuses_the_start_and_loses_nothing() {
     assert!(error.to_string().contains("mount its disk"), "{error}");
     assert!(bench.store.recover_files(at(HOUR + 60), &playable).is_err());
     assert!(bench.store.retain(at(HOUR + 60)).is_err());
+    assert!(bench.store.camera_dir(&cam("a")).is_err(), "nothing may be recorded below the mount point");
+    assert_eq!(fs::read_dir(&config.segments_dir).unwrap().count(), 0);
     assert_eq!(bench.state(&segment), State::Created);
 
     fs::remove_dir(&config.segments_dir).unwrap();

@@ -95,14 +95,19 @@ fn a_name_stays_taken_when_its_file_is_long_gone() {
 }
 
 #[test]
-fn newest_lists_files_only_and_in_sequence_order() {
+fn the_live_window_lists_files_only_and_never_goes_back() {
     let bench = bench();
     let run = bench.run("a");
     let segments: Vec<_> = (0..5).map(|n| bench.segment("a", run, HOUR + n * 10)).collect();
     bench.store.finish_lost(segments[4].id, "gone").unwrap();
-    let newest = bench.store.newest(&cam("a"), 3).unwrap();
-    let sequences: Vec<_> = newest.iter().map(|segment| segment.sequence).collect();
-    assert_eq!(sequences, [1, 2, 3]);
+    let window = |limit| {
+        let newest = bench.store.newest(&cam("a"), limit).unwrap();
+        newest.iter().map(|segment| segment.sequence).collect::<Vec<_>>()
+    };
+    assert_eq!(window(3), [2, 3]);
+    assert_eq!(window(99), [0, 1, 2, 3]);
+    bench.store.finish_lost(segments[3].id, "gone").unwrap();
+    assert_eq!(window(3), [2]);
 }
 
 #[test]

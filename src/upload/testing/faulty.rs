@@ -42,6 +42,8 @@ pub struct Objects {
     pub requests: Vec<String>,
     /// Every fault goes for every method, as a network in between would.
     pub every_method: bool,
+    /// Keys with this in them are always answered 503.
+    pub chokes_on: Option<String>,
     pub ignores_conditions: bool,
     /// HEAD answers 403, as without the right to list.
     pub hides_absence: bool,
@@ -93,6 +95,9 @@ async fn answer(objects: Arc<Mutex<Objects>>, request: Request<Incoming>) -> Ans
     }
     let mut objects = objects.lock().unwrap();
     match fault {
+        _ if objects.chokes_on.as_ref().is_some_and(|part| parts.uri.path().contains(part)) => {
+            Ok(error(503, "SlowDown"))
+        }
         Some(fault) => objects.fail(fault, &parts, body),
         None => Ok(objects.serve(&parts, body)),
     }

@@ -131,7 +131,7 @@ pub struct Bench {
     pub board: Board,
     pub wake: Arc<tokio::sync::Notify>,
     /// Deleted with the bench.
-    _dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
     pub run: RunId,
 }
 
@@ -166,7 +166,7 @@ impl Bench {
         };
         let store = Store::open(&config, &Prefix::new(Prefix::DEFAULT).unwrap()).unwrap();
         let run = store.begin_run(&camera(), Timestamp::now()).unwrap();
-        Self { store, board: Board::new(), wake: Arc::default(), _dir: dir, run }
+        Self { store, board: Board::new(), wake: Arc::default(), dir, run }
     }
 
     pub fn segment(&self, epoch: i64) -> Segment {
