@@ -60,14 +60,18 @@ fn on_a_full_disk(workspace: &Workspace, prepare: &str) -> Command {
     fs::create_dir_all(workspace.path().join("data/segments")).unwrap();
     let inner = workspace.command(&["run"]);
     let script = format!(
-        "mount -t tmpfs -o size=1m none data/segments || exit 99\n{prepare}\n\
+        "mount --make-rprivate / 2>/dev/null\nmount -t tmpfs -o size=1m none data/segments || exit 99\n{prepare}\n\
          head -c 2000000 /dev/zero > data/segments/filler 2>/dev/null\nexec \"$0\" \"$@\""
     );
     let mut outer = Command::new("unshare");
     if !rustix::process::geteuid().is_root() {
         outer.args(["--user", "--map-root-user"]);
     }
-    outer.args(["--mount", "sh", "-c", &script]).arg(inner.get_program()).args(inner.get_args());
+    // the script makes its mounts private by itself: below a plain folder, as in a chroot, unshare cannot
+    outer
+        .args(["--mount", "--propagation", "unchanged", "sh", "-c", &script])
+        .arg(inner.get_program())
+        .args(inner.get_args());
     outer.current_dir(workspace.path()).env_clear();
     outer.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
     outer
