@@ -13,6 +13,8 @@ use crate::segment::{RunId, Segment, State, Timestamp};
 
 /// A hole between two segments that is longer than this is a gap; shorter ones are rounding of wall-clock times.
 const HOLE: Duration = Duration::from_secs(1);
+/// Between two runs nothing was recorded for sure: there a hole is told as soon as it is longer than a frame or so.
+const RUN_HOLE: Duration = Duration::from_millis(100);
 
 /// What is known beside the rows.
 pub struct Hour<'a> {
@@ -110,7 +112,7 @@ fn items<'a>(hour: &Hour<'a>) -> Vec<Item<'a>> {
             break;
         }
         if let Some(before) = before
-            && segment.start.since(before.end()) > HOLE
+            && segment.start.since(before.end()) > if before.run == segment.run { HOLE } else { RUN_HOLE }
         {
             let reason = hole_reason(before, segment, hour.run_ends);
             push_gap(&mut items, Gap { start: before.end(), end: segment.start, reason });
