@@ -15,6 +15,9 @@ use crate::config::CameraConfig;
 use crate::error::{Error, Kind, Result};
 
 const WATCH: Duration = Duration::from_secs(5);
+const REPEATS: u32 = 4;
+/// Between two connections to one camera.
+const PAUSE: Duration = Duration::from_millis(500);
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// What passed the parser.
@@ -28,16 +31,19 @@ struct Frames {
     caps: Option<gst::Caps>,
 }
 
-/// Watches the camera for a few seconds. One try per form of the control URL and per codec, at most three.
+/// Watches the camera for a few seconds. One try per form of the control URL and per codec, and a few more where
+/// the camera answers that it is busy: it may still be ending the session before.
 pub fn watch(camera: &CameraConfig) -> Result<String> {
     let (mut codec, mut control_url_fix) = (Codec::H264, false);
     let mut answer = attempt(camera, codec, control_url_fix);
-    for _ in 0..2 {
+    for repeat in 0..REPEATS {
         match &answer {
             Err(Failure::OtherCodec(other)) => codec = *other,
             Err(Failure::SetupRefused(_)) if !control_url_fix => control_url_fix = true,
+            Err(Failure::Unreachable(why)) if repeat > 0 && why.starts_with("it answers 5") => {}
             _ => break,
         }
+        std::thread::sleep(PAUSE);
         answer = attempt(camera, codec, control_url_fix);
     }
     answer.map_err(|failure| {
