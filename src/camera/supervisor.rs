@@ -24,6 +24,9 @@ use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
 use crate::status::CameraState;
 
+/// Even a run that may start at once leaves the camera this long to end the session before: some answer 503 meanwhile.
+const BREATH: Duration = Duration::from_millis(300);
+
 pub struct Supervisor {
     camera: CameraConfig,
     template: Template,
@@ -101,9 +104,14 @@ impl Supervisor {
 
     /// Waits until the next run is due. Returns whether the stop was requested.
     fn pause(&mut self, machine: &Machine, next: &Next) -> bool {
-        let Next::Wait(wait) = next else { return false };
-        self.tell(machine);
-        self.shutdown.wait(*wait)
+        match next {
+            Next::Stop => true,
+            Next::AtOnce => self.shutdown.wait(BREATH),
+            Next::Wait(wait) => {
+                self.tell(machine);
+                self.shutdown.wait(*wait)
+            }
+        }
     }
 
     fn run_once(&mut self, machine: &mut Machine, rows: &mut Rows) -> Failure {
