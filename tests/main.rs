@@ -9,6 +9,7 @@ mod crashes;
 mod outages;
 mod playlists;
 mod recording;
+mod reliability;
 mod scene;
 mod secrets;
 mod self_test;

@@ -1,0 +1,6 @@
+//! Cameras that are away, refuse, freeze, change or send rubbish.
+
+use super::table::Scenario;
+
+scenarios! { CAMERAS:
+}

@@ -1,0 +1,6 @@
+//! A small disk that fills up.
+
+use super::table::Scenario;
+
+scenarios! { DISKS:
+}
