@@ -116,6 +116,7 @@ mod tests {
             camera: camera.clone(),
             run,
             start: Timestamp::from_seconds(10),
+            time_source: crate::segment::TimeSource::Arrival,
             duration: Duration::from_secs(2),
             bytes: 1,
             md5: [0; 16],

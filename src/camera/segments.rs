@@ -143,6 +143,7 @@ pub fn close(
         camera: camera.clone(),
         run,
         start: segment.start,
+        time_source: crate::segment::TimeSource::Arrival,
         duration: duration.max(Duration::from_millis(1)),
         bytes,
         md5,

@@ -92,6 +92,7 @@ mod tests {
             sequence,
             discontinuity,
             start,
+            time_source: crate::segment::TimeSource::Arrival,
             duration: TARGET,
             bytes: 1000,
             md5: [0; 16],

@@ -5,9 +5,11 @@
 
 use std::time::Duration;
 
+mod gap;
 mod name;
 mod timestamp;
 
+pub use gap::{Cause, Gap};
 pub use name::{CameraName, FileName, Prefix};
 pub use timestamp::Timestamp;
 
@@ -72,6 +74,34 @@ impl State {
     }
 }
 
+/// Where a segment's start time comes from; the texts are the database's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TimeSource {
+    /// The camera's own clock, as its RTCP sender reports tell it.
+    Camera,
+    /// When its first frame came, by this machine's clock.
+    #[default]
+    Arrival,
+    /// Adopted without a row: the file's name, to the second.
+    Name,
+}
+
+impl TimeSource {
+    pub const ALL: [TimeSource; 3] = [TimeSource::Camera, TimeSource::Arrival, TimeSource::Name];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            TimeSource::Camera => "camera",
+            TimeSource::Arrival => "arrival",
+            TimeSource::Name => "name",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<TimeSource> {
+        TimeSource::ALL.into_iter().find(|source| source.as_str() == text)
+    }
+}
+
 /// A row's number in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SegmentId(pub i64);
@@ -87,6 +117,7 @@ pub struct NewSegment {
     pub run: RunId,
     /// Wall-clock time of the first frame.
     pub start: Timestamp,
+    pub time_source: TimeSource,
     /// From media time.
     pub duration: Duration,
     pub bytes: u64,
@@ -106,6 +137,7 @@ pub struct Segment {
     /// Discontinuity sequence: per camera, one more with every run that recorded something.
     pub discontinuity: u64,
     pub start: Timestamp,
+    pub time_source: TimeSource,
     pub duration: Duration,
     pub bytes: u64,
     pub md5: [u8; 16],

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::{Inspected, Recovered, Store, files, rows};
 use crate::error::{Kind, Result};
-use crate::segment::{CameraName, FileName, NewSegment, RunId, Timestamp};
+use crate::segment::{CameraName, FileName, NewSegment, RunId, TimeSource, Timestamp};
 
 /// A start after a lost database adopts for minutes; somebody may be watching the log.
 const PROGRESS_EVERY: usize = 500;
@@ -132,6 +132,7 @@ impl Store {
                 camera: camera.clone(),
                 run,
                 start,
+                time_source: TimeSource::Name,
                 duration: media.duration,
                 bytes: hashes.bytes,
                 md5: hashes.md5,

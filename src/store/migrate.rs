@@ -11,7 +11,7 @@ use super::sql::SqlContext;
 use crate::error::{Error, Kind, Result};
 
 /// Migration n (from 1) takes a database of version n − 1 to version n.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// "cctv" as ASCII: tells our database from any other program's.
 const APPLICATION_ID: i32 = 0x6363_7476;

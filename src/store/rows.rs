@@ -93,8 +93,8 @@ impl Store {
         let duration_us = i64::try_from(new.duration.as_micros()).unwrap_or(i64::MAX);
         tx.prepare_cached(
             "INSERT INTO segments (camera, run, sequence, discontinuity, start_ms, duration_us, bytes, md5, \
-             sha256, file_epoch, key, state, created_at) VALUES (:camera, :run, :sequence, :discontinuity, \
-             :start_ms, :duration_us, :bytes, :md5, :sha256, :file_epoch, :key, 'created', :created_at)",
+             sha256, file_epoch, key, state, created_at, time_source) VALUES (:camera, :run, :sequence, :discontinuity, \
+             :start_ms, :duration_us, :bytes, :md5, :sha256, :file_epoch, :key, 'created', :created_at, :time_source)",
         )
         .and_then(|mut statement| {
             statement.insert(named_params! {
@@ -110,6 +110,7 @@ impl Store {
                 ":file_epoch": new.file.epoch_seconds(),
                 ":key": key,
                 ":created_at": Timestamp::now().as_millis(),
+                ":time_source": new.time_source.as_str(),
             })
         })
         .map(|id| Segment {
@@ -119,6 +120,7 @@ impl Store {
             sequence,
             discontinuity,
             start: new.start,
+            time_source: new.time_source,
             duration: new.duration,
             bytes: new.bytes,
             md5: new.md5,

@@ -8,7 +8,7 @@ use rusqlite::types::Type;
 use rusqlite::{ErrorCode, Row};
 
 use crate::error::{Error, Kind, Result};
-use crate::segment::{CameraName, FileName, RunId, Segment, SegmentId, State, Timestamp};
+use crate::segment::{CameraName, FileName, RunId, Segment, SegmentId, State, TimeSource, Timestamp};
 
 /// The states that [`State::has_file`] names. The partial indexes say exactly this, and SQLite uses them only
 /// for queries that repeat it.
@@ -16,7 +16,7 @@ pub(super) const HAS_FILE: &str = "state IN ('created', 'uploading', 'retry', 'u
 
 /// What [`segment`] reads, in its order.
 pub(super) const COLUMNS: &str = "id, camera, run, sequence, discontinuity, start_ms, duration_us, bytes, md5, \
-     sha256, file_epoch, key, state, attempts, doubtful, last_error";
+     sha256, file_epoch, key, state, attempts, doubtful, last_error, time_source";
 
 /// Turns SQLite's errors into ours: `.sql(|| "insert segment")`.
 pub(super) trait SqlContext<T> {
@@ -65,6 +65,7 @@ pub(super) fn segment(row: &Row<'_>) -> rusqlite::Result<Segment> {
         sequence: unsigned(row, 3)?,
         discontinuity: unsigned(row, 4)?,
         start: Timestamp::from_millis(row.get(5)?),
+        time_source: time_source(row, 16)?,
         duration: Duration::from_micros(unsigned(row, 6)?),
         bytes: unsigned(row, 7)?,
         md5: row.get(8)?,
@@ -88,6 +89,14 @@ pub(super) fn state(row: &Row<'_>, index: usize) -> rusqlite::Result<State> {
     let text: String = row.get(index)?;
     State::parse(&text).ok_or_else(|| {
         let error = Error::new(Kind::Data, format!("{text:?} is no state"));
+        rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(error))
+    })
+}
+
+fn time_source(row: &Row<'_>, index: usize) -> rusqlite::Result<TimeSource> {
+    let text: String = row.get(index)?;
+    TimeSource::parse(&text).ok_or_else(|| {
+        let error = Error::new(Kind::Data, format!("{text:?} is no source of time"));
         rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(error))
     })
 }

@@ -82,6 +82,7 @@ impl Bench {
             camera: cam(camera),
             run,
             start: at(epoch),
+            time_source: crate::segment::TimeSource::Arrival,
             duration: Duration::from_secs(10),
             bytes: content.len() as u64,
             md5: Md5::digest(&content).into(),

@@ -17,6 +17,7 @@ fn row(number: u64, offset_ms: i64, run: i64, state: State) -> Segment {
         sequence: 100 + number,
         discontinuity: 0,
         start,
+        time_source: crate::segment::TimeSource::Arrival,
         duration: Duration::from_micros(10_000_400),
         bytes: 1,
         md5: [0; 16],

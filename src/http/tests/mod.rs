@@ -94,6 +94,7 @@ impl World {
             camera,
             run,
             start: Timestamp::from_seconds(epoch),
+            time_source: crate::segment::TimeSource::Arrival,
             duration: Duration::from_secs(10),
             bytes: bytes.len().try_into().unwrap(),
             md5: Md5::digest(bytes).into(),

@@ -182,6 +182,7 @@ impl Bench {
             camera: camera(),
             run: self.run,
             start: Timestamp::from_seconds(epoch),
+            time_source: crate::segment::TimeSource::Arrival,
             duration: Duration::from_secs(10),
             bytes: content.len() as u64,
             md5: md5_of(content),
