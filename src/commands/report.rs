@@ -114,8 +114,13 @@ impl Day {
     }
 
     fn text(&self) -> String {
-        let mut text =
-            format!("{}, {} (UTC), {} to {}\n", self.camera, self.date, clock(&self.from), clock(&self.to));
+        let mut text = format!(
+            "{}, {} (UTC), {} to {}\n",
+            self.camera,
+            self.date,
+            clock(&self.date, &self.from),
+            clock(&self.date, &self.to)
+        );
         let percent = self.recorded_percent.map_or("-".to_owned(), |percent| format!("{percent:.2} %"));
         let line = |name: &str, seconds: f64, more: &str| {
             format!("{name:<13}{:>9}  {more}", length(seconds)).trim_end().to_owned() + "\n"
@@ -136,7 +141,7 @@ impl Day {
             let _ = writeln!(text, "\n{:<10}{:<10}{:>9}  {:<13}REASON", "FROM", "TO", "LENGTH", "CAUSE");
         }
         for gap in &self.gaps {
-            let (from, to) = (clock(&gap.start), clock(&gap.end));
+            let (from, to) = (clock(&self.date, &gap.start), clock(&self.date, &gap.end));
             let _ = writeln!(
                 text,
                 "{from:<10}{to:<10}{:>9}  {:<13}{}",
@@ -171,9 +176,9 @@ fn missing(tile: Tile) -> Option<Missing> {
     Some(Missing { start: tile.start.rfc3339(), end: tile.end.rfc3339(), seconds, cause, reason })
 }
 
-/// `13:59:39` of an RFC 3339 time; the day's end is `24:00:00` only in words, so midnight is `00:00:00`.
-fn clock(rfc3339: &str) -> &str {
-    rfc3339.get(11..19).unwrap_or(rfc3339)
+/// `13:59:39` of an RFC 3339 time; `24:00:00` where the day is over.
+fn clock<'a>(date: &str, rfc3339: &'a str) -> &'a str {
+    if rfc3339.starts_with(date) { rfc3339.get(11..19).unwrap_or(rfc3339) } else { "24:00:00" }
 }
 
 /// `13:59:39.2` with tenths only where they matter.
@@ -229,6 +234,12 @@ mod tests {
              11:06:40  11:11:40   00:05:00  denied       camera refuses\n\
              11:11:40  11:11:50   00:00:10  dropped      recorded, but the disk was full before its upload\n"
         );
+    }
+
+    #[test]
+    fn a_whole_day_ends_at_24() {
+        let day = Day::new(&CameraName::new("gate").unwrap(), at(0), at(86_400), Vec::new());
+        assert!(day.text().starts_with("gate, 2025-11-23 (UTC), 00:00:00 to 24:00:00\n"), "{}", day.text());
     }
 
     #[test]
