@@ -15,7 +15,7 @@ use super::link::object_backoff;
 use super::manifest;
 use super::s3::{Body, Put, S3};
 use crate::error::Result;
-use crate::segment::{CameraName, RunId, Segment, Timestamp};
+use crate::segment::{CameraName, Segment, Timestamp};
 use crate::store::{OpenManifest, Store};
 
 const REWRITE_EVERY: Duration = Duration::from_secs(60);
@@ -130,12 +130,12 @@ impl Manifests {
     /// the hour.
     async fn texts(&self, hour: &OpenManifest, ended: bool) -> Result<Vec<(String, String)>> {
         let (camera, start) = (hour.camera.clone(), hour.hour);
-        let (segments, run_ends) = self
+        let (segments, gaps) = self
             .store
             .call(move |store| {
                 let segments = store.hour(&camera, start)?;
-                let run_ends = run_ends(store, &segments)?;
-                Ok((segments, run_ends))
+                let gaps = store.gaps(&camera, start, start.plus(HOUR))?;
+                Ok((segments, gaps))
             })
             .await?;
         let mut folders: BTreeMap<String, Vec<Segment>> = BTreeMap::new();
@@ -144,8 +144,7 @@ impl Manifests {
             folders.entry(folder).or_default().push(segment);
         }
         let text = |(folder, segments): (String, Vec<Segment>)| {
-            let hour =
-                manifest::Hour { segments: &segments, run_ends: &run_ends, ended, target: self.target };
+            let hour = manifest::Hour { segments: &segments, gaps: &gaps, ended, target: self.target };
             Some((format!("{folder}/{FILE}"), manifest::text(&hour)?))
         };
         Ok(folders.into_iter().filter_map(text).collect())
@@ -178,19 +177,6 @@ fn due(hour: &OpenManifest, now: Timestamp, target: Duration, stopping: bool) ->
     let changed = hour.changes > hour.written_changes;
     let rested = hour.written_at.is_none_or(|at| now.since(at) >= REWRITE_EVERY || now < at);
     if changed && (rested || stopping) { Due::Open } else { Due::Not }
-}
-
-/// Why the runs ended after which this hour has segments of another.
-fn run_ends(store: &Store, segments: &[Segment]) -> Result<HashMap<RunId, String>> {
-    let mut run_ends = HashMap::new();
-    for pair in segments.windows(2) {
-        if pair[0].run != pair[1].run
-            && let Some(reason) = store.run_end(pair[0].run)?.and_then(|end| end.reason)
-        {
-            run_ends.insert(pair[0].run, reason);
-        }
-    }
-    Ok(run_ends)
 }
 
 #[cfg(test)]
