@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
+use sha2::Sha256;
 
-use super::answer::{self, Trouble};
+use super::answer::Trouble;
 use super::link::object_backoff;
 use super::manifest;
+use super::proof;
 use super::s3::{Body, Put, S3};
 use crate::error::Result;
 use crate::repeats::Repeats;
@@ -103,6 +105,9 @@ impl Manifests {
     /// The link's trouble, if nothing got through; else each hour that failed rests, longer each time.
     fn judge(&self, written: usize, failed: Vec<(OpenManifest, Trouble)>) -> Result<usize, Trouble> {
         let mut memory = self.memory();
+        if failed.is_empty() && memory.resting.is_empty() {
+            memory.well();
+        }
         let mut of_the_link = None;
         for (hour, trouble) in failed {
             let place = place(&hour);
@@ -161,12 +166,14 @@ impl Manifests {
             key,
             content_type: "application/vnd.apple.mpegurl",
             md5: Md5::digest(&text).into(),
+            sha256: Some(Sha256::digest(&text).into()),
             // `retry` may bring a failed segment into an hour that was final
             cache_control: Some(if ended { "max-age=300" } else { "no-cache" }),
             ..Put::default()
         };
+        let expected = proof::expected(text.as_bytes());
         let reply = self.s3.put(&put, Body::Bytes(Bytes::from(text))).await;
-        answer::plain(&reply, self.s3.place(), Timestamp::now())
+        proof::stored(&self.s3, key, &reply, &expected).await
     }
 }
 
@@ -174,6 +181,12 @@ impl Memory {
     fn say(&mut self, cause: &str) {
         if let Some(line) = self.repeats.failed(cause, Instant::now()) {
             log::warn!("[upload] manifests: {line}");
+        }
+    }
+
+    fn well(&mut self) {
+        if let Some(line) = self.repeats.recovered(Instant::now()) {
+            log::info!("[upload] manifests: {line}");
         }
     }
 }

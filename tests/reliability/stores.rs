@@ -209,7 +209,7 @@ scenarios! { STORES:
         fault: "half of all requests fail in all these ways, by a seeded plan",
         outcome: "every segment is stored once; the log stays short",
         heals_within_s: Some(90), log_lines: Some(12), ..Scenario::QUIET
-    }, |scenario| mixed(scenario, fastrand::u64(..), 50);
+    }, |scenario| mixed(scenario, 3, 50);
 }
 
 fn no_address(scenario: &Scenario) {

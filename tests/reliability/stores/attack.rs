@@ -32,7 +32,7 @@ impl<'s> Attack<'s> {
         let (mut bucket, camera) = (Bucket::new(), camera());
         (self.prepare)(&bucket);
         let workspace = Workspace::new(&settings(&bucket, &camera), &bucket.server);
-        let mut program = Program::start(&workspace);
+        let program = Program::start(&workspace);
         uploaded(&workspace, "gate", 1);
         let quiet = troubles(&program);
 
