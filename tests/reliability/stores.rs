@@ -13,7 +13,7 @@ const PATIENCE_S: u64 = 35;
 
 /// What the most of these have in common: told with the next segment, healed with the next probe.
 const TOLD: Scenario =
-    Scenario { told_within_s: Some(15), heals_within_s: Some(25), log_lines: Some(3), ..Scenario::QUIET };
+    Scenario { told_within_s: Some(10), heals_within_s: Some(20), log_lines: Some(2), ..Scenario::QUIET };
 /// Nobody needs to know.
 const UNNOTICED: Scenario = Scenario { heals_within_s: Some(15), log_lines: Some(0), ..Scenario::QUIET };
 const HANGS: Scenario =
@@ -260,6 +260,7 @@ fn mixed(scenario: &Scenario, seed: u64, percent: u8) {
     let recorded = rows(&workspace).len() + SEGMENTS;
     eventually(LIMIT, "segments recorded meanwhile", || rows(&workspace).len() >= recorded);
     bucket.server.heal();
+    assert!(bucket.server.faults_met() >= SEGMENTS, "only {} faults", bucket.server.faults_met());
     heals(&program, &workspace, scenario, recorded);
     let lines = troubles(&program);
     assert!(lines.len() <= scenario.log_lines.unwrap_or_default(), "{lines:#?}");
