@@ -163,3 +163,21 @@ async fn a_login_page_at_the_start_is_not_taken_for_a_store_that_overwrites() {
     uploader.stop().await;
     assert_eq!(store.requests("HEAD", &segment), 0, "the store honours If-None-Match");
 }
+
+#[tokio::test]
+async fn a_database_that_refuses_the_beginning_of_an_upload_is_told() {
+    let bench = Bench::new();
+    let store = faulty([]).await;
+    let segment = bench.segment(HOUR);
+    let database = rusqlite::Connection::open(bench.dir.path().join("segments.db")).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON segments WHEN NEW.state = 'uploading' \
+                  BEGIN SELECT raise(ABORT, 'refused'); END";
+    database.execute_batch(refuse).unwrap();
+    let uploader = bench.start(config(store.server.address));
+    let reason = bench.shows(UploadState::Waiting).await;
+    assert!(reason.contains("note that an upload begins"), "{reason}");
+    database.execute_batch("DROP TRIGGER refuse").unwrap();
+    bench.reaches(&segment, State::Uploaded).await;
+    bench.shows(UploadState::Ok).await;
+    uploader.stop().await;
+}
