@@ -214,7 +214,7 @@ scenarios! { STORES:
     half_of_all_requests_fail_in_all_ways => Scenario {
         fault: "half of all requests fail in all these ways, by a seeded plan",
         outcome: "every segment is stored once; the log stays short",
-        heals_within_s: Some(90), log_lines: Some(12), ..Scenario::QUIET
+        health: Some("uploads"), told_within_s: Some(35), heals_within_s: Some(90), log_lines: Some(12),
     }, |scenario| mixed(scenario, 3, 50);
 }
 
@@ -285,6 +285,7 @@ fn mixed(scenario: &Scenario, seed: u64, percent: u8) {
     uploaded(&workspace, "gate", 1);
     bucket.server.set_faults(Plan::mix(seed, percent));
     let recorded = rows(&workspace).len() + SEGMENTS;
+    is_told(&program, scenario);
     eventually(LIMIT, "segments and faults", || {
         let (count, faults) = (rows(&workspace).len(), bucket.server.faults_met());
         if count >= recorded && faults >= SEGMENTS { Ok(()) } else { Err(format!("{count}, {faults}")) }
