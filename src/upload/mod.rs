@@ -30,6 +30,7 @@ mod manifests;
 mod probe;
 mod proof;
 mod s3;
+mod steps;
 mod suspects;
 mod worker;
 
