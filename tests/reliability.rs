@@ -9,4 +9,5 @@ mod clocks;
 mod crashes;
 mod disks;
 mod document;
+mod small_disk;
 mod stores;
