@@ -110,7 +110,7 @@ impl Watch {
         self.low = low.is_some();
         (self.level, self.trouble) = match (self.still_short, self.dropped_at, low) {
             (true, ..) => (SpaceLevel::Full, Some(short(full(space)))),
-            (false, Some(_), _) => (SpaceLevel::Dropping, Some(short(DROPPING))),
+            (false, Some(_), _) => (SpaceLevel::Dropping, Some(short(dropping(space)))),
             (false, None, Some(low)) => (SpaceLevel::Low, Some(short(announcement(low)))),
             (false, None, None) => (SpaceLevel::Ok, None),
         };
@@ -151,8 +151,14 @@ fn fatal(error: &Error) -> StorageTrouble {
     StorageTrouble { fatal: true, reason: error.to_string() }
 }
 
-const DROPPING: &str = "disk is full: footage that was not uploaded yet is being dropped, oldest first; restore the \
-     connection to S3, or give storage.segments_dir a larger disk";
+fn dropping(space: &Space) -> &'static str {
+    if space.low(true) == Some(Low::Files) {
+        return "disk has no inodes left: footage that was not uploaded yet is being dropped, oldest first; remove small \
+                files from the disk of storage.segments_dir (df -i counts them)";
+    }
+    "disk is full: footage that was not uploaded yet is being dropped, oldest first; restore the connection to S3, or \
+     give storage.segments_dir a larger disk"
+}
 
 fn announcement(low: Low) -> &'static str {
     match low {

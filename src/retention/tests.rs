@@ -103,8 +103,12 @@ fn what_stands_in_the_way_is_named() {
     assert!(said.starts_with("ERROR disk is too full") && said.contains("min_free_mb"), "{said}");
     assert_eq!(looks.watch.level, SpaceLevel::Full);
     let inodes = Space { free_files: Some(0), min_free_files: 5, ..free(500) };
-    let said = looks.look(1, still_short, inodes);
+    let said = looks.look(1, still_short, inodes.clone());
     assert!(said.contains("no inodes left") && said.contains("df -i"), "{said}");
+    let said = Looks::new().look(0, dropped(1), Space { free_files: Some(5), ..inodes.clone() });
+    assert!(said.contains("no inodes left: footage") && said.contains("df -i"), "{said}");
+    let said = Looks::new().look(0, Retained::default(), Space { free_files: Some(9), ..inodes });
+    assert!(said.contains("running out of inodes"), "{said}");
 }
 
 #[test]

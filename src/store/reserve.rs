@@ -1,11 +1,14 @@
-//! The database's own room on the disk: a file of a few MB beside it, whose blocks are let go when SQLite finds none.
+//! The database's own room on the disk, because to give footage up rows must be written first: without it a disk that
+//! somebody filled to the last byte could not be cleaned.
 //!
-//! Segments and database usually share one disk, and to give footage up rows must be written first: without this room
-//! a disk that somebody filled to the last byte could not be cleaned. Opened by [`Store`] in a write that fails, taken
-//! again by retention. Never holds data, and is never shorter than whole while it counts.
+//! It is twofold. The write-ahead log's blocks are allocated beyond its end, where nobody else can have them: rows go
+//! there first, and for thousands of them that is enough. And a file of a few MB beside the database lets its blocks
+//! go when SQLite finds none all the same (the database itself grows at a checkpoint, and its log is made anew at the
+//! program's start). Opened by [`Store`] in a write that fails, taken by retention. Never holds data.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate};
@@ -15,7 +18,7 @@ use super::connection::beside;
 use super::space::Disk;
 use crate::error::{Context, Kind, Result};
 
-/// A write-ahead log between two checkpoints, twice: thousands of rows given up.
+/// Each: twice what the write-ahead log holds between two checkpoints.
 const LARGEST_BYTES: u64 = 8 << 20;
 /// On a small disk: this part of it.
 const SHARE: u64 = 32;
@@ -62,14 +65,39 @@ fn give_back(path: &Path) -> io::Result<bool> {
 impl Store {
     /// Takes the database's room on the disk if it is not taken and there is enough of it. Cheap while it is.
     pub fn keep_reserve(&self) -> Result<()> {
-        let path = path(&self.inner.database);
-        let what = || format!("keep room for the database in {}", path.display());
-        let disk = Disk::of(&self.inner.database).context(Kind::Disk, what)?;
+        let database = &self.inner.database;
+        let what = || format!("keep room for {}", database.display());
+        let disk = Disk::of(database).context(Kind::Disk, what)?;
         let wanted = wanted(&disk);
-        if path.metadata().is_ok_and(|file| file.len() == wanted) || disk.free_bytes < ROOM * wanted {
+        if disk.free_bytes < ROOM * wanted {
+            return Ok(());
+        }
+        extend_log(&log(database), wanted).context(Kind::Disk, what)?;
+        let path = path(database);
+        if path.metadata().is_ok_and(|file| file.len() == wanted) {
             return Ok(());
         }
         take(&path, wanted).context(Kind::Disk, what)
+    }
+}
+
+fn log(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// Blocks for so much of the log, whose length stays. SQLite locks other files than this one, so that opening and
+/// closing it here costs no lock.
+fn extend_log(log: &Path, bytes: u64) -> io::Result<()> {
+    if log.metadata()?.blocks() * 512 >= bytes {
+        return Ok(());
+    }
+    let file = OpenOptions::new().write(true).open(log)?;
+    match fallocate(&file, FallocateFlags::KEEP_SIZE, 0, bytes) {
+        // where the file system cannot do it, the other half has to do
+        Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+        done => done.map_err(Into::into),
     }
 }
 
@@ -106,7 +134,6 @@ mod tests {
 
     #[test]
     fn the_room_is_kept_once_and_really_taken_from_the_disk() {
-        use std::os::unix::fs::MetadataExt;
         let bench = bench();
         bench.store.keep_reserve().unwrap();
         let file = path(&bench.store.inner.database);
@@ -115,6 +142,24 @@ mod tests {
         assert!(kept.blocks() * 512 >= kept.len(), "a sparse file keeps no room: {} blocks", kept.blocks());
         bench.store.keep_reserve().unwrap();
         assert_eq!(file.metadata().unwrap().mtime_nsec(), kept.mtime_nsec(), "it was taken again");
+    }
+
+    #[test]
+    fn the_logs_blocks_are_there_before_its_rows_and_outlive_a_checkpoint() {
+        let bench = bench();
+        let run = bench.run("a");
+        let log = log(&bench.store.inner.database);
+        let length = log.metadata().unwrap().len();
+        bench.store.keep_reserve().unwrap();
+        let kept = || log.metadata().unwrap().blocks() * 512;
+        let wanted = wanted(&Disk::of(&log).unwrap());
+        assert!(kept() >= wanted, "{} of {wanted}", kept());
+        assert_eq!(log.metadata().unwrap().len(), length);
+        bench.segment("a", run, super::super::testing::HOUR);
+        bench.sql("PRAGMA wal_checkpoint(RESTART)");
+        bench.segment("a", run, super::super::testing::HOUR + 10);
+        assert!(kept() >= wanted, "{} of {wanted}", kept());
+        assert_eq!(bench.store.verify().unwrap(), [""; 0]);
     }
 
     #[test]
