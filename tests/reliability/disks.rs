@@ -291,9 +291,9 @@ fn somebody_else(scenario: &Scenario) {
 fn starts_full(scenario: &Scenario) {
     let mut place = Place::new(Size { mb: 48, inodes: 512 }, |_| {});
     place.bucket.server.stop();
-    place.add_backlog(6);
+    place.add_backlog(14);
     let mut program = Program::start(&place.workspace);
-    eventually(LIMIT, "a segment", || rows(&place.workspace).len() >= 7);
+    eventually(LIMIT, "a segment", || rows(&place.workspace).len() >= 15);
     program.kill9();
     drop(program);
     place.disk.fill();

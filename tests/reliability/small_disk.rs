@@ -12,6 +12,8 @@ use std::process::{Command, Stdio};
 use crate::support::tools;
 
 const MB: usize = 1 << 20;
+/// Where users do not look for it.
+const MKFS: &str = "/sbin/mkfs.ext4";
 /// Set in the process that may mount.
 const INSIDE: &str = "SMALL_DISK_TEST";
 
@@ -66,7 +68,7 @@ impl SmallDisk {
         let inodes = size.inodes.to_string();
         let (image, target) = (image.to_str().unwrap(), folder.to_str().unwrap());
         // -m 0: nothing is set apart for root, who may be running this
-        tools::output("mkfs.ext4", &["-q", "-F", "-m", "0", "-b", "4096", "-N", &inodes, image]);
+        tools::output(MKFS, &["-q", "-F", "-m", "0", "-b", "4096", "-N", &inodes, image]);
         if tools::run("mount", &["-o", "loop", image, target]).status.success() {
             eprintln!("the small disk is ext4");
         } else {

@@ -8,7 +8,7 @@ const PACKAGES: [(&str, &str); 7] = [
     ("ffmpeg", "ffmpeg"),
     ("cvlc", "vlc-bin"),
     ("sqlite3", "sqlite3"),
-    ("mkfs.ext4", "e2fsprogs"),
+    ("/sbin/mkfs.ext4", "e2fsprogs"),
     ("mount", "mount"),
     ("gst-launch-1.0", "gstreamer1.0-tools"),
 ];
