@@ -4,6 +4,7 @@
 //! The disk is looked at every second, rows and files every few seconds, and every second while space is low: a
 //! machine with fifty cameras writes 25 MB in one.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -18,7 +19,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Footage goes a segment at a time while the disk stays full: that is over when there is room again, or when none
 /// went for this long.
 const CALM: Duration = Duration::from_secs(600);
-/// Between two lines that say how much was dropped.
+/// Between two lines that say the same.
 const REPEAT: Duration = Duration::from_secs(60);
 
 /// Runs until `shutdown`. Errors are told on the board and tried again: a recorder must outlive its disk's moods.
@@ -62,6 +63,10 @@ fn look(store: &Store, due: bool) -> Result<(Option<Retained>, Space)> {
 struct Watch {
     level: SpaceLevel,
     trouble: Option<StorageTrouble>,
+    /// The trouble that the log knows of. It lags behind where things change to and fro.
+    said: Option<StorageTrouble>,
+    /// When each line was written last, as far as that matters still.
+    said_at: HashMap<String, Instant>,
     low: bool,
     still_short: bool,
     dropped_at: Option<Instant>,
@@ -78,13 +83,17 @@ impl Watch {
     /// Takes in one look; returns what to log.
     fn note(&mut self, found: Result<(Option<Retained>, Space)>, now: Instant) -> Lines {
         let mut lines = Lines::new();
-        let was = self.trouble.take();
+        self.trouble = None;
         match found {
             Ok((retained, space)) => self.judge(retained, &space, now),
             Err(error) => self.trouble = Some(fatal(&error)),
         }
-        if self.trouble != was {
-            lines.push(self.changed(was.as_ref()));
+        self.said_at.retain(|_, at| now.saturating_duration_since(*at) < REPEAT);
+        let line = self.changed();
+        if self.trouble != self.said && !self.said_at.contains_key(&line.1) {
+            self.said_at.insert(line.1.clone(), now);
+            self.said = self.trouble.clone();
+            lines.push(line);
         }
         lines.extend(self.losses(now));
         lines
@@ -116,9 +125,9 @@ impl Watch {
         };
     }
 
-    fn changed(&self, was: Option<&StorageTrouble>) -> (log::Level, String) {
+    fn changed(&self) -> (log::Level, String) {
         match (&self.trouble, self.level) {
-            (Some(trouble), SpaceLevel::Low) if !trouble.fatal => match was {
+            (Some(trouble), SpaceLevel::Low) if !trouble.fatal => match self.said {
                 Some(_) => (log::Level::Warn, format!("better than before, but {}", trouble.reason)),
                 None => (log::Level::Warn, trouble.reason.clone()),
             },

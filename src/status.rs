@@ -123,7 +123,8 @@ pub struct Snapshot {
     pub upload: Option<UploadStatus>,
     /// Why rows or files cannot be written, or why space is short; `None` while all is well.
     pub storage_reason: Option<StorageTrouble>,
-    pub space: SpaceStatus,
+    /// `None` where this process does not look after the disk.
+    pub space: Option<SpaceStatus>,
     /// Cameras whose rows the database does not take, with its words. They go on recording.
     pub unwritten: BTreeMap<CameraName, String>,
     pub uptime_seconds: u64,
@@ -200,16 +201,18 @@ impl Board {
     /// Notes how much room there is; `since` moves only when the level really changes.
     pub fn set_space(&self, level: SpaceLevel, now: Timestamp) {
         let mut board = self.lock();
-        if board.space.level != level {
-            board.space.level = level;
-            board.space.since = Some(now);
+        let space = board.space.get_or_insert_default();
+        if space.level != level {
+            space.level = level;
+            space.since = Some(now);
         }
     }
 
     pub fn count_dropped(&self, segments: u64, bytes: u64) {
         let mut board = self.lock();
-        board.space.dropped += segments;
-        board.space.dropped_bytes += bytes;
+        let space = board.space.get_or_insert_default();
+        space.dropped += segments;
+        space.dropped_bytes += bytes;
     }
 
     /// Notes that the database does not take a camera's rows, or that it does again.
@@ -264,12 +267,12 @@ mod tests {
     #[test]
     fn an_alert_can_see_the_room_shrink_and_every_lost_segment_counted() {
         let board = Board::new();
-        assert_eq!(board.snapshot().space, SpaceStatus::default());
+        assert_eq!(board.snapshot().space, None);
         board.set_space(SpaceLevel::Low, Timestamp::from_seconds(1));
         board.set_space(SpaceLevel::Low, Timestamp::from_seconds(2));
         board.count_dropped(2, 10);
         board.count_dropped(1, 5);
-        let space = board.snapshot().space;
+        let space = board.snapshot().space.unwrap();
         assert_eq!((space.level, space.since), (SpaceLevel::Low, Some(Timestamp::from_seconds(1))));
         assert_eq!((space.dropped, space.dropped_bytes), (3, 15));
         assert!(SpaceLevel::Full > SpaceLevel::Dropping && SpaceLevel::Dropping > SpaceLevel::Low);

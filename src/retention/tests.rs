@@ -90,9 +90,29 @@ fn dropping_is_over_when_room_comes_back_however_it_comes() {
     let uploaded = Space { uploaded_bytes: 50 * MB, ..free(102) };
     let said = looks.look(2, Retained::default(), uploaded);
     assert!(said.starts_with("WARN better than before, but disk is getting full"), "{said}");
-    looks.look(3, dropped(1), free(101));
-    let said = looks.look(3 + CALM.as_secs(), Retained::default(), free(110));
+    looks.look(100, dropped(1), free(101));
+    let said = looks.look(100 + CALM.as_secs(), Retained::default(), free(110));
     assert!(said.starts_with("WARN better than before"), "nothing had to go for long: {said}");
+}
+
+#[test]
+fn a_disk_that_wavers_says_each_thing_once_a_minute_and_ends_with_the_truth() {
+    let mut looks = Looks::new();
+    let mut said = String::new();
+    for second in 0..60 {
+        let still_short = second % 2 == 0;
+        said += &looks.look(second, Retained { still_short, ..dropped(1) }, free(90));
+    }
+    assert_eq!(said.matches("disk is too full").count(), 1, "{said}");
+    assert_eq!(said.matches("disk is full").count(), 1, "{said}");
+    assert!(looks.look(70, Retained::default(), free(500)).contains("well again"));
+    let said = looks.look(71, Retained { still_short: true, ..Retained::default() }, free(90));
+    assert!(said.contains("disk is too full"), "it was last said more than a minute ago: {said}");
+    assert_eq!(looks.look(72, Retained::default(), free(500)), "");
+    for second in 73..131 {
+        let line = looks.look(second, Retained::default(), free(500));
+        assert_eq!(line.is_empty(), second != 130, "{second}: {line}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::statvfs;
 
 use super::sql::{SqlContext, unsigned};
-use super::{Store, plan};
+use super::{Store, connection, plan};
 use crate::error::{Context, Kind, Result};
 use crate::segment::State;
 
@@ -149,7 +149,9 @@ impl Store {
     /// The disk of the database, if it is not that of the segments.
     fn database_disk(&self) -> Result<Option<Disk>> {
         use std::os::unix::fs::MetadataExt;
-        let (database, folder) = (&self.inner.database, &self.inner.segments_dir);
+        // its folder: a database that somebody deleted is another trouble than this one
+        let database = connection::parent(&self.inner.database).unwrap_or(Path::new("."));
+        let folder = &self.inner.segments_dir;
         let what = || format!("read free space of {}", database.display());
         let device = |path: &Path| path.metadata().map(|found| found.dev());
         if device(database).context(Kind::Disk, what)? == device(folder).context(Kind::Disk, what)? {

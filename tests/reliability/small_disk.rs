@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::tools;
 
+const KIND: &str = "the small disk is";
 const MB: usize = 1 << 20;
 /// Where users do not look for it.
 const MKFS: &str = "/sbin/mkfs.ext4";
@@ -19,6 +20,7 @@ const INSIDE: &str = "SMALL_DISK_TEST";
 
 /// Runs `play` in a process that may mount. Its output is shown when it fails.
 #[track_caller]
+#[allow(clippy::print_stderr, reason = "which kind of disk it was")]
 pub fn may_mount(table: &str, name: &str, play: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         return play();
@@ -40,6 +42,8 @@ pub fn may_mount(table: &str, name: &str, play: impl FnOnce()) {
         [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).join("\n");
     let played = said.contains("1 passed");
     assert!(output.status.success() && played, "{MAY_NOT_MOUNT}\n{said}");
+    // shown with --nocapture
+    said.lines().filter(|line| line.starts_with(KIND)).for_each(|line| eprintln!("{line}"));
 }
 
 const MAY_NOT_MOUNT: &str =
@@ -70,11 +74,11 @@ impl SmallDisk {
         // -m 0: nothing is set apart for root, who may be running this
         tools::output(MKFS, &["-q", "-F", "-m", "0", "-b", "4096", "-N", &inodes, image]);
         if tools::run("mount", &["-o", "loop", image, target]).status.success() {
-            eprintln!("the small disk is ext4");
+            eprintln!("{KIND} ext4");
         } else {
             let options = format!("size={}m,nr_inodes={inodes}", size.mb);
             tools::output("mount", &["-t", "tmpfs", "-o", &options, "none", target]);
-            eprintln!("the small disk is a tmpfs: this system gives no loop device");
+            eprintln!("{KIND} a tmpfs: this system gives no loop device");
         }
         Self { folder: folder.to_owned(), filler: folder.join("somebody-elses-file") }
     }

@@ -99,8 +99,9 @@ pub struct StorageReport {
     pub segments: u64,
     pub bytes: u64,
     pub free_bytes: Option<u64>,
-    /// A [`crate::status::SpaceLevel`]: `ok`, `low`, `dropping` or `full`.
-    pub space: String,
+    /// A [`crate::status::SpaceLevel`]: `ok`, `low`, `dropping` or `full`; `None` where this process does not look
+    /// after the disk.
+    pub space: Option<String>,
     /// Segments that were given up before S3 had them, of all time.
     pub dropped: u64,
     pub reason: Option<String>,
@@ -197,7 +198,7 @@ fn storage_report(facts: &Facts<'_>) -> StorageReport {
         segments,
         bytes,
         free_bytes: facts.free_bytes,
-        space: facts.snapshot.space.level.as_str().to_owned(),
+        space: facts.snapshot.space.as_ref().map(|space| space.level.as_str().to_owned()),
         dropped: total(facts, |state| state == State::Dropped).0,
         reason,
     }

@@ -124,7 +124,7 @@ mod tests {
                 segments: 12,
                 bytes: 5_013_299,
                 free_bytes: Some(1 << 40),
-                space: "ok".into(),
+                space: Some("ok".into()),
                 dropped: 2,
                 reason: None,
             },
