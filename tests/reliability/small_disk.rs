@@ -88,15 +88,17 @@ impl SmallDisk {
         found.f_bavail * found.f_frsize
     }
 
-    /// Somebody else's file takes all but `left` bytes.
+    /// Somebody else's file takes all but `left` bytes of what is free now.
     pub fn fill_but(&self, left: u64) {
         let mut filler = OpenOptions::new().create(true).append(true).open(&self.filler).unwrap();
-        while self.free_bytes() > left + MB as u64 / 16 {
-            let piece = (self.free_bytes() - left).min(MB as u64);
-            filler.write_all(&vec![0; piece as usize]).unwrap();
-            // not only promised, as ext4 does
-            filler.sync_all().unwrap();
+        let mut missing = usize::try_from(self.free_bytes().saturating_sub(left)).unwrap();
+        while missing > 0 {
+            let piece = missing.min(MB);
+            filler.write_all(&vec![0; piece]).unwrap();
+            missing -= piece;
         }
+        // not only promised, as ext4 does
+        filler.sync_all().unwrap();
     }
 
     /// Somebody else's file takes what there is, to the last block. Again, if something was given back since.
