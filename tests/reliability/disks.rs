@@ -26,7 +26,7 @@ scenarios! { DISKS:
         health: Some("disk is full: footage that was not uploaded yet is being dropped"),
         told_within_s: Some(10),
         heals_within_s: Some(30),
-        log_lines: Some(12),
+        log_lines: Some(9),
     }, |scenario| play(scenario, fills_up);
     uploaded_segments_go_early_when_the_disk_is_nearly_full => Scenario {
         fault: "the local buffer is larger than the disk",
@@ -43,7 +43,7 @@ scenarios! { DISKS:
         health: Some("disk is"),
         told_within_s: Some(15),
         heals_within_s: Some(30),
-        log_lines: Some(16),
+        log_lines: Some(10),
     }, |scenario| play(scenario, last_byte);
     a_disk_that_somebody_else_fills_costs_no_footage_while_recording_can_go_on => Scenario {
         fault: "something else fills the disk up to where recording can just go on",
@@ -59,7 +59,7 @@ scenarios! { DISKS:
         health: Some("disk is full: footage that was not uploaded yet is being dropped"),
         told_within_s: Some(30),
         heals_within_s: Some(30),
-        log_lines: Some(16),
+        log_lines: Some(10),
     }, |scenario| play(scenario, starts_full);
     a_disk_without_inodes_gives_files_up_although_bytes_are_free => Scenario {
         fault: "small files of something else take every inode",
@@ -67,7 +67,7 @@ scenarios! { DISKS:
         health: Some("disk has no inodes left"),
         told_within_s: Some(15),
         heals_within_s: Some(30),
-        log_lines: Some(16),
+        log_lines: Some(10),
     }, |scenario| play(scenario, no_inodes);
     a_disk_that_turns_read_only_is_recorded_on_again_when_it_is_mended => Scenario {
         fault: "the disk turns read-only while the camera is away",
@@ -75,7 +75,7 @@ scenarios! { DISKS:
         health: Some("Read-only file system"),
         told_within_s: Some(40),
         heals_within_s: Some(20),
-        log_lines: Some(8),
+        log_lines: Some(6),
     }, |scenario| play(scenario, read_only);
 }
 
