@@ -125,10 +125,7 @@ impl Supervisor {
             Err(error) if error.kind() == Kind::Disk => return Failure::Disk(error.to_string()),
             Err(error) => return Failure::Pipeline(error.to_string()),
         };
-        let id = match self.parts.store.begin_run(&self.camera.name, Timestamp::now()) {
-            Ok(id) => id,
-            Err(error) => return Failure::Database(error.to_string()),
-        };
+        let id = rows.begin_run(Timestamp::now());
         let shutdown = self.shutdown.clone();
         let run = Run {
             id,
@@ -136,14 +133,12 @@ impl Supervisor {
             chosen,
             codec: self.lessons.codec,
             codec_is_open: self.template.fixed_codec().is_none(),
-            rows,
+            rows: &mut *rows,
             shutdown: &shutdown,
             epoch: self.epoch,
         };
         let failure = run.play(machine, &mut |machine| self.tell(machine));
-        if let Err(error) = self.parts.store.end_run(id, Timestamp::now(), &failure.to_string()) {
-            log::warn!("[{}] note the end of run {}: {error}", self.camera.name, id.0);
-        }
+        rows.end_run(id, Timestamp::now(), &failure.to_string());
         failure
     }
 

@@ -52,7 +52,7 @@ impl Store {
         recovered: &mut Recovered,
     ) -> Result<()> {
         let mut last: Option<(RunId, Timestamp)> = None;
-        for (file, bytes) in orphans {
+        for (index, (file, bytes)) in orphans.iter().enumerate() {
             let path = self.file_path(camera, *file);
             let (hashes, media) = match self.look(camera, *file, *bytes, inspect) {
                 Ok(Look::Playable(hashes, media)) => (hashes, media),
@@ -76,7 +76,9 @@ impl Store {
                     continue;
                 }
             };
-            last = Some(self.adopt_one(camera, *file, &hashes, &media, last.map(|(run, _)| run))?);
+            let followers = orphans.len() - index - 1;
+            let run = last.map(|(run, _)| run);
+            last = Some(self.adopt_one(camera, *file, &hashes, &media, run, followers)?);
             recovered.adopted += 1;
             if recovered.adopted.is_multiple_of(PROGRESS_EVERY) {
                 log::info!("[store] adopted {} files so far", recovered.adopted);
@@ -124,6 +126,7 @@ impl Store {
         hashes: &files::Hashes,
         media: &Inspected,
         run: Option<RunId>,
+        followers: usize,
     ) -> Result<(RunId, Timestamp)> {
         let start = Timestamp::from_seconds(file.epoch_seconds());
         let segment = self.write("adopt segment", |tx| {
@@ -139,7 +142,7 @@ impl Store {
                 sha256: hashes.sha256,
                 file,
             };
-            self.insert_in(tx, &new)
+            self.insert_in(tx, &new, followers)
         })?;
         log::debug!("[store] adopted {file} of {camera}, {:.1} s of video", media.duration.as_secs_f64());
         Ok((segment.run, segment.end()))

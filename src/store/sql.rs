@@ -36,11 +36,12 @@ impl<T> SqlContext<T> for rusqlite::Result<T> {
 fn judge(error: &rusqlite::Error) -> (Kind, &'static str) {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (
-            Kind::Data,
-            "; move the database aside and start again: recovery adopts the files that are on disk",
+            Kind::Damaged,
+            "; the recorder's next start moves the database aside and adopts the files that are on disk (or move \
+             the database aside yourself)",
         ),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            (Kind::Data, "; find the process that holds the database for so long (fuser names it)")
+            (Kind::Unreachable, "; find the process that holds the database for so long (fuser names it)")
         }
         Some(ErrorCode::DiskFull) => (Kind::Disk, "; free space on the disk of storage.database"),
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => (
