@@ -186,6 +186,32 @@ mod tests {
     }
 
     #[test]
+    fn the_recorder_moves_a_damaged_database_of_its_own_aside_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("segments.db");
+        fs::write(&path, "notes of a person. ".repeat(100)).unwrap();
+        assert_eq!(open_or_replace(&path).map(|_| ()).unwrap_err().kind(), Kind::Damaged);
+        assert!(fs::read_to_string(&path).unwrap().starts_with("notes"), "it may be anything");
+
+        fs::write(dir.path().join("segments.db.capture.lock"), "7").unwrap();
+        let (_, aside) = open_or_replace(&path).unwrap();
+        assert!(fs::read_to_string(aside.unwrap()).unwrap().starts_with("notes"));
+        assert_eq!(open_or_replace(&path).unwrap().1, None, "the new one is well");
+    }
+
+    #[test]
+    fn damage_that_opening_does_not_see_is_noted_for_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("segments.db");
+        drop(open(&path).unwrap());
+        damage::note(&path, damage::identity(&path).unwrap().unwrap());
+        assert!(open(&path).is_ok(), "commands that only look move nothing");
+        let aside = open_or_replace(&path).unwrap().1.unwrap();
+        assert!(aside.to_string_lossy().contains("segments.db.corrupt-"));
+        assert_eq!(open_or_replace(&path).unwrap().1, None);
+    }
+
+    #[test]
     fn a_path_that_cannot_be_written_is_a_disk_error_with_the_key_to_correct() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("file"), "x").unwrap();

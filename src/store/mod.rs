@@ -248,9 +248,12 @@ impl Store {
         (found != self.inner.identity).then_some(Reopen::Replaced)
     }
 
-    /// Whether a row could be written now.
+    /// Whether a row could be written after opening anew: a connection opened on a read-only disk stays read-only.
     pub fn takes_rows(&self) -> bool {
-        self.write("try the database", |_| Ok(())).is_ok()
+        let opened = connection::open(&self.inner.database);
+        opened.is_ok_and(|(mut writer, _)| {
+            writer.transaction_with_behavior(TransactionBehavior::Immediate).is_ok()
+        })
     }
 
     /// Runs a blocking method off the async threads.
