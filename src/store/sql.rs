@@ -37,8 +37,8 @@ fn judge(error: &rusqlite::Error) -> (Kind, &'static str) {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (
             Kind::Damaged,
-            "; the recorder's next start moves the database aside and adopts the files that are on disk (or move \
-             the database aside yourself)",
+            "; move the database aside and start again: recovery adopts the files that are on disk (a recorder \
+             that used this database before does so by itself)",
         ),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             (Kind::Unreachable, "; find the process that holds the database for so long (fuser names it)")
