@@ -150,6 +150,8 @@ impl Running {
             uploader: None,
             server: None,
         };
+        // what a life before this one said of its database is over
+        board.set_storage(None);
         if parts.capture {
             // before the first question is answered: no camera may look forgotten
             for camera in &config.cameras {

@@ -70,6 +70,7 @@ impl Recorder {
             Err(error) if error.kind() == Kind::Damaged && !matches!(opened, Opened::SetAside(_)) => {
                 return Ok(Some(Reopen::Damaged(error.to_string())));
             }
+            Err(_) if matches!(opened, Opened::Closed(_)) => true,
             Err(error) if matches!(error.kind(), Kind::Disk | Kind::Unreachable) => {
                 log::error!("[store] compare rows and files: {error}; recording begins all the same");
                 true

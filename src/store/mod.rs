@@ -53,6 +53,8 @@ struct Inner {
     identity: Option<damage::Identity>,
     /// Why this store was opened without its database: every call answers so.
     closed: Option<(Kind, String)>,
+    /// Opened on a disk that could not be written: it stays so for these connections, whatever becomes of the disk.
+    read_only: bool,
     /// SQLite's first word about damage.
     damage: OnceLock<String>,
     segments_dir: PathBuf,
@@ -218,12 +220,14 @@ impl Store {
             max_size_bytes: config.max_size_bytes,
             min_free_bytes: config.min_free_bytes,
         };
+        let read_only = writer.is_readonly("main").sql(|| "look at the database")?;
         let inner = Inner {
             writer: Mutex::new(writer),
             reader: Mutex::new(reader),
             identity: damage::identity(&config.database)?,
             database: config.database.clone(),
             closed,
+            read_only,
             damage: OnceLock::new(),
             segments_dir: config.segments_dir.clone(),
             prefix: prefix.clone(),
@@ -239,6 +243,9 @@ impl Store {
                 Err(error) if error.kind() != Kind::Damaged => None,
                 _ => Some(Reopen::Back),
             };
+        }
+        if self.inner.read_only && self.takes_rows() {
+            return Some(Reopen::Back);
         }
         if let Some(damage) = self.inner.damage.get() {
             return Some(Reopen::Damaged(damage.clone()));

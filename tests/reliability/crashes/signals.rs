@@ -97,7 +97,7 @@ pub fn asked_twice(_: &Scenario) {
     let mut program = Program::start(&workspace);
     uploaded(&workspace, "gate", 1);
     // the stop takes long, because these are awaited
-    bucket.server.spoil_next(4, Fault::CommitThenStall);
+    bucket.server.spoil_next(2, Fault::CommitThenStall);
     eventually(LIMIT, "an upload under way", || rows(&workspace).iter().any(|row| row.state == "uploading"));
     program.sigterm();
     program.wait_for_log(LIMIT, "a second signal leaves at once");
