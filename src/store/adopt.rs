@@ -1,7 +1,8 @@
 //! Gives a file that has no row its row: what a crash, or a failed write of the row, left behind.
 //!
 //! Called by recovery for all cameras at start, and by a camera's thread for its own camera between two runs;
-//! either way no file of that camera is open. Never deletes footage, and never stops for a single file: what
+//! either way no file of that camera is open. Never deletes footage (of a torn
+//! end it keeps what is whole), and never stops for a single file: what
 //! cannot be read now stays where it is for a later try.
 
 use std::path::Path;
@@ -101,6 +102,7 @@ impl Store {
             files::remove(&path)?;
             return Ok(Look::Empty);
         }
+        files::cut_broken_tail(&path)?;
         // before anything is concluded from the media: a file that the disk does not give is not "no video"
         let hashes = files::hash(&path)?;
         let trouble = match inspect(&path) {

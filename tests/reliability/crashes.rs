@@ -134,7 +134,7 @@ scenarios! { CRASHES:
     }, |_| crate::crashes::leftovers::a_file_that_vanished_before_its_upload_is_lost_and_said_to_be();
     half_written_and_garbage_files => Scenario {
         fault: "a half-written file, one of garbage and an empty one, none with a row",
-        outcome: "the first is adopted as far as it plays, the second is kept in unplayable/, the third removed",
+        outcome: "the first is adopted as far as it plays and its torn end cut, the second is kept in unplayable/, the third removed",
         ..Scenario::QUIET
     }, |_| crate::crashes::leftovers::a_half_written_file_is_adopted_as_far_as_it_plays_and_garbage_is_kept_aside();
     the_disk_of_the_footage_is_not_mounted => Scenario {
@@ -209,6 +209,7 @@ fn recorded_only(workspace: &Workspace, count: usize) -> Vec<Row> {
 fn all_uploaded_by_the_next_start(workspace: &Workspace, bucket: &Bucket) -> Vec<Row> {
     let files = playable_files(workspace);
     let mut program = Program::start(workspace);
+    program.wait_for_log(LIMIT, "ready:");
     uploaded(workspace, "gate", files.len());
     stopped(&mut program);
     drop(program);
