@@ -15,6 +15,7 @@ use crate::status::Board;
 use crate::store::Store;
 
 pub mod choice;
+mod clock;
 pub mod codec;
 mod errors;
 pub mod failure;

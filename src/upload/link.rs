@@ -80,6 +80,13 @@ impl Link {
         Some(format!("recovered after {failures}, {}", human(now.duration_since(down.since))))
     }
 
+    /// What kept it down may be over: the next probe is due at once.
+    pub fn try_now(&mut self, now: Instant) {
+        if let Some(down) = &mut self.down {
+            down.next_probe = now;
+        }
+    }
+
     pub fn is_up(&self) -> bool {
         self.down.is_none()
     }
@@ -146,6 +153,15 @@ mod tests {
 
     fn at(start: Instant, seconds: u64) -> Instant {
         start + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_clock_that_was_set_ends_the_wait_for_the_next_probe() {
+        let (mut link, now) = (Link::default(), Instant::now());
+        link.failed(now, &outage("the clock is wrong"), 1.0);
+        assert_eq!(link.free_slots(now, 0, 4), 0);
+        link.try_now(now);
+        assert_eq!(link.free_slots(now, 0, 4), 1);
     }
 
     #[test]

@@ -174,3 +174,19 @@ fn players_are_told_of_a_jump_exactly_where_one_is() {
     assert_eq!(jumps, [(false, true), (false, false), (true, true), (true, true), (false, false)]);
     assert_eq!(playlist.media_sequence, 101);
 }
+
+#[test]
+fn after_the_clock_was_set_back_the_time_is_said_again_and_the_durations_stay() {
+    let rows = [
+        row(0, 0, 1, State::Uploaded),
+        row(1, 10_000, 1, State::Uploaded),
+        row(2, -3_580_000, 1, State::Uploaded),
+        row(3, -3_570_000, 1, State::Uploaded),
+    ];
+    let playlist = parse(&write(&rows, true));
+    let times: Vec<_> = playlist.segments.iter().map(|segment| segment.program_date_time.is_some()).collect();
+    assert_eq!(times, [true, false, true, false]);
+    let told = playlist.segments[2].program_date_time.unwrap().timestamp_millis();
+    assert_eq!(told, START - 3_580_000);
+    assert!(playlist.segments.iter().all(|segment| !segment.discontinuity && segment.duration > 10.0));
+}

@@ -29,6 +29,7 @@ mod manifest;
 mod manifests;
 mod probe;
 mod s3;
+mod steps;
 mod suspects;
 mod worker;
 
