@@ -4,9 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::segment::{CameraName, Timestamp};
+
+/// Long enough for a person to read it, short enough that it does not hide the next trouble.
+const MENDED_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// A camera's state, as `/health` and `status` show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,6 +130,8 @@ pub struct Snapshot {
     pub space: Option<SpaceStatus>,
     /// Cameras whose rows the database does not take, with its words. They go on recording.
     pub unwritten: BTreeMap<CameraName, String>,
+    /// What became of a database that could not be used at start; told for [`MENDED_FOR`].
+    pub mended: Option<(Instant, String)>,
     pub uptime_seconds: u64,
 }
 
@@ -224,8 +229,19 @@ impl Board {
         }
     }
 
+    /// Notes that a damaged database was replaced by a new one: a person should know, nobody must hurry.
+    pub fn set_mended(&self, reason: String) {
+        self.lock().mended = Some((Instant::now(), reason));
+    }
+
     pub fn snapshot(&self) -> Snapshot {
         let mut snapshot = self.lock().clone();
+        if let (None, Some((at, reason))) = (&snapshot.storage_reason, &snapshot.mended)
+            && at.elapsed() < MENDED_FOR
+        {
+            let reason = reason.clone();
+            snapshot.storage_reason = Some(StorageTrouble { fatal: false, reason });
+        }
         if let Some(reason) = snapshot.unwritten.values().next() {
             let reason =
                 format!("rows cannot be written: {reason}; the files are kept and wait for their rows");
@@ -276,6 +292,17 @@ mod tests {
         assert_eq!((space.level, space.since), (SpaceLevel::Low, Some(Timestamp::from_seconds(1))));
         assert_eq!((space.dropped, space.dropped_bytes), (3, 15));
         assert!(SpaceLevel::Full > SpaceLevel::Dropping && SpaceLevel::Dropping > SpaceLevel::Low);
+    }
+
+    #[test]
+    fn a_replaced_database_is_told_unless_something_worse_is() {
+        let board = Board::new();
+        board.set_mended("moved aside".into());
+        assert_eq!(board.snapshot().storage_reason.unwrap().reason, "moved aside");
+        board.set_storage(Some(StorageTrouble { fatal: true, reason: "full".into() }));
+        assert_eq!(board.snapshot().storage_reason.unwrap().reason, "full");
+        board.set_storage(None);
+        assert_eq!(board.snapshot().storage_reason.unwrap().reason, "moved aside");
     }
 
     #[test]

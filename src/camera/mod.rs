@@ -14,7 +14,6 @@ use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::store::Store;
 
-mod book;
 pub mod choice;
 mod clock;
 pub mod codec;

@@ -8,7 +8,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::CameraParts;
-use super::book::Book;
 use super::choice::Latches;
 use super::codec::{Chosen, Codec};
 use super::failure::Failure;
@@ -21,7 +20,7 @@ use super::template::Template;
 use crate::config::CameraConfig;
 use crate::error::{Error, Kind};
 use crate::repeats::Repeats;
-use crate::segment::Timestamp;
+use crate::segment::{Cause, RunId, Timestamp};
 use crate::shutdown::Shutdown;
 use crate::status::CameraState;
 
@@ -39,7 +38,10 @@ pub struct Supervisor {
     told: Option<(CameraState, Option<String>)>,
     /// The last run may have left a file without a row.
     strays: bool,
-    book: Book,
+    /// The run that has begun and not ended, also when it panicked.
+    run: Option<RunId>,
+    /// Why the last run ended.
+    last: Option<Cause>,
     /// What earlier runs taught; everything else of a run is thrown away with it.
     lessons: Lessons,
 }
@@ -54,7 +56,6 @@ impl Supervisor {
     pub fn new(camera: CameraConfig, template: Template, parts: CameraParts, shutdown: Shutdown) -> Self {
         let codec = template.fixed_codec().unwrap_or(Codec::H264);
         let lessons = Lessons { codec, control_url_fix: false, latches: Latches::default() };
-        let book = Book::new(camera.name.clone(), parts.store.clone());
         Self {
             camera,
             template,
@@ -64,7 +65,8 @@ impl Supervisor {
             repeats: Repeats::default(),
             told: None,
             strays: false,
-            book,
+            run: None,
+            last: None,
             lessons,
         }
     }
@@ -88,7 +90,10 @@ impl Supervisor {
                     Failure::Pipeline("internal error in this run; please report it".into())
                 });
             let failure = self.learn(failure);
-            self.book.end(&failure, Timestamp::now());
+            self.last = Some(failure.cause());
+            if let Some(run) = self.run.take() {
+                rows.end_run(run, Timestamp::now(), failure.why());
+            }
             let next = match machine.ended(&failure, self.epoch.elapsed()) {
                 _ if self.shutdown.is_requested() => Next::Stop,
                 next => next,
@@ -98,12 +103,15 @@ impl Supervisor {
                 break;
             }
         }
+        if self.last != Some(Cause::ProgramDown) {
+            // whatever kept the camera from recording: from now on it is the program's stop
+            rows.note_outage(Timestamp::now(), Failure::Stopped.why());
+        }
         // the last chance before the program ends; after it recovery adopts the files
         let left = rows.flush();
         if left > 0 {
             log::error!("[{}] {left} segments have no row yet; the next start adopts them", self.camera.name);
         }
-        self.book.close(Timestamp::now());
         machine.ended(&Failure::Stopped, self.epoch.elapsed());
         self.tell(&machine);
     }
@@ -126,10 +134,9 @@ impl Supervisor {
             // a file whose row waits in memory is no stray
             self.adopt_strays();
         }
-        let id = match self.book.begin(Timestamp::now()) {
-            Ok(id) => id,
-            Err(failure) => return failure,
-        };
+        // before anything is built: whatever fails then is this run's failure
+        let id = rows.begin_run(Timestamp::now());
+        self.run = Some(id);
         let (parts, chosen) = match self.build() {
             Ok(built) => built,
             Err(error) if error.kind() == Kind::Disk => return Failure::Disk(error.to_string()),

@@ -2,7 +2,7 @@
 //!
 //! Never moves a row from one state to another: that is `queue`, `recover` and `retain`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params, params};
 
@@ -61,8 +61,22 @@ impl Store {
     }
 
     /// The first name at or after `wanted` that neither a row (of any state) nor a file has.
+    ///
+    /// Recording must go on while the database answers nothing; then the files alone decide. A name of a row whose
+    /// file is gone could only be met again with the clock set back at the same time, and its object in S3 is not
+    /// overwritten even then.
     pub fn free_name(&self, camera: &CameraName, wanted: FileName) -> Result<FileName> {
         let folder = self.inner.segments_dir.join(camera.as_str());
+        self.free_name_by_rows(camera, &folder, wanted).or_else(|_| {
+            let mut name = wanted;
+            while files::exists(&folder.join(name.to_string()))? {
+                name = name.next();
+            }
+            Ok(name)
+        })
+    }
+
+    fn free_name_by_rows(&self, camera: &CameraName, folder: &Path, wanted: FileName) -> Result<FileName> {
         self.read(|connection| {
             let what = || "look for a free name";
             let mut statement = connection
@@ -91,12 +105,18 @@ impl Store {
     /// Adds the row `created`. The file must be on disk, synced, folder synced. Gives key, sequence and
     /// discontinuity.
     pub fn insert(&self, new: &NewSegment) -> Result<Segment> {
-        self.write("add segment", |tx| self.insert_in(tx, new))
+        self.write("add segment", |tx| self.insert_in(tx, new, 0))
     }
 
-    pub(super) fn insert_in(&self, tx: &Transaction<'_>, new: &NewSegment) -> Result<Segment> {
+    /// `followers`: how many older-than-now segments come right after it (adoption).
+    pub(super) fn insert_in(
+        &self,
+        tx: &Transaction<'_>,
+        new: &NewSegment,
+        followers: usize,
+    ) -> Result<Segment> {
         let what = || format!("add segment {} of {}", new.file, new.camera);
-        let (sequence, discontinuity) = next_place(tx, new)?;
+        let (sequence, discontinuity) = next_place(tx, new, followers)?;
         gaps::account(tx, new)?;
         let key = self.inner.prefix.key(&new.camera, new.file);
         let duration_us = i64::try_from(new.duration.as_micros()).unwrap_or(i64::MAX);
@@ -239,8 +259,21 @@ pub(super) fn end_run(tx: &Transaction<'_>, run: RunId, at: Timestamp, why: &Why
     Ok(())
 }
 
+/// Where a camera without rows begins to count: the seconds since 2020.
+///
+/// Not at 0, because the camera may be an old one whose database was lost, and its players must see the numbers
+/// rise. A camera closes at most one segment a second (its name is that second), so whatever it counted before
+/// stays below the clock; the numbers fit 31 bits until 2088, which is what some players keep a discontinuity in.
+fn floor(now: Timestamp, file: FileName, followers: usize) -> u64 {
+    const SINCE: i64 = 1_577_836_800;
+    let clock = now.epoch_seconds() - SINCE;
+    // a machine that does not know the time yet may still have files that do
+    let seconds = if clock > 0 { clock } else { file.epoch_seconds() - SINCE };
+    u64::try_from(seconds).unwrap_or(0).saturating_sub(followers as u64)
+}
+
 /// Both numbers go on from the camera's last row, whatever became of it.
-fn next_place(tx: &Transaction<'_>, new: &NewSegment) -> Result<(u64, u64)> {
+fn next_place(tx: &Transaction<'_>, new: &NewSegment, followers: usize) -> Result<(u64, u64)> {
     let last = tx
         .prepare_cached(
             "SELECT sequence, discontinuity, run FROM segments WHERE camera = ?1 \
@@ -255,7 +288,10 @@ fn next_place(tx: &Transaction<'_>, new: &NewSegment) -> Result<(u64, u64)> {
         })
         .sql(|| format!("find last segment of {}", new.camera))?;
     Ok(match last {
-        None => (0, 0),
+        None => {
+            let floor = floor(Timestamp::now(), new.file, followers);
+            (floor, floor)
+        }
         Some((sequence, discontinuity, run)) => (sequence + 1, discontinuity + u64::from(run != new.run)),
     })
 }

@@ -36,11 +36,12 @@ impl<T> SqlContext<T> for rusqlite::Result<T> {
 fn judge(error: &rusqlite::Error) -> (Kind, &'static str) {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (
-            Kind::Data,
-            "; move the database aside and start again: recovery adopts the files that are on disk",
+            Kind::Damaged,
+            "; move the database aside and start again: recovery adopts the files that are on disk (a recorder \
+             that used this database before does so by itself)",
         ),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            (Kind::Data, "; find the process that holds the database for so long (fuser names it)")
+            (Kind::Unreachable, "; find the process that holds the database for so long (fuser names it)")
         }
         Some(ErrorCode::DiskFull) => (Kind::Disk, "; free space on the disk of storage.database"),
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => (

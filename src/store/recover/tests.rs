@@ -26,10 +26,16 @@ fn a_file_whose_row_was_never_written_is_adopted_with_its_real_duration() {
     let rows = bench.store.newest(&cam("a"), 9).unwrap();
     let facts: Vec<_> = rows
         .iter()
-        .map(|row| (row.start, row.duration.as_secs(), row.bytes, row.sequence, row.discontinuity))
+        .map(|row| {
+            let place = (row.sequence - before.sequence, row.discontinuity - before.discontinuity);
+            (row.start, row.duration.as_secs(), row.bytes, place)
+        })
         .collect();
-    let expected =
-        [(at(HOUR), 10, before.bytes, 0, 0), (at(HOUR + 10), 10, 5, 1, 1), (at(HOUR + 20), 4, 11, 2, 1)];
+    let expected = [
+        (at(HOUR), 10, before.bytes, (0, 0)),
+        (at(HOUR + 10), 10, 5, (1, 1)),
+        (at(HOUR + 20), 4, 11, (2, 1)),
+    ];
     assert_eq!(facts, expected);
     assert_eq!(rows[1].run, rows[2].run, "one break for all of them");
     let end = RunEnd {
@@ -47,12 +53,19 @@ fn a_lost_database_is_built_again_from_the_files() {
     let bench = bench();
     let run = bench.run("a");
     bench.segment("a", run, HOUR);
+    let last = bench.segment("a", run, HOUR + 10);
     bench.segment("b", bench.run("b"), HOUR);
+    // as it is some time later
+    // as they were counted some time ago
+    bench.sql("UPDATE segments SET sequence = sequence - 60, discontinuity = discontinuity - 60");
+    let last = bench.again(&last);
     let mut config = super::super::testing::config(&bench.dir);
     config.database = bench.dir.path().join("new.db");
     let store = Store::open(&config, &Prefix::new(Prefix::DEFAULT).unwrap()).unwrap();
-    assert_eq!(store.recover_files(at(HOUR + 60), &playable).unwrap().adopted, 2);
+    assert_eq!(store.recover_files(at(HOUR + 60), &playable).unwrap().adopted, 3);
     assert_eq!(store.verify().unwrap(), [""; 0]);
+    let again = store.find(&cam("a"), last.file).unwrap().unwrap();
+    assert!(again.sequence > last.sequence && again.discontinuity > last.discontinuity, "{again:?} {last:?}");
 }
 
 #[test]
