@@ -4,9 +4,10 @@ use crate::scene::{Bucket, LIMIT, assert_nothing_lost_or_doubled, camera, rows, 
 use crate::support::{Fault, Meets, Plan, Program, Workspace, eventually};
 
 use super::table::Scenario;
+use super::watch::{few_words, told};
 
 mod attack;
-use attack::{Attack, everything, heals, is_told, puts, settings, stops, troubles, two_segments};
+use attack::{Attack, everything, heals, puts, settings, stops, two_segments};
 
 /// The program waits 20 s for an answer, and longer for a large body.
 const PATIENCE_S: u64 = 35;
@@ -224,11 +225,10 @@ fn refused(scenario: &Scenario) {
     let program = Program::start(&workspace);
     uploaded(&workspace, "gate", 1);
     bucket.server.set_faults(Plan::always(Fault::Refuse(400, "EntityTooLarge")).meeting(Meets::Segments));
-    is_told(&program, scenario);
+    told(&program, scenario);
     let failed = || rows(&workspace).iter().filter(|row| row.state == "failed").count();
     eventually(LIMIT, "four failed segments", || failed() >= 4);
-    let lines = troubles(&program);
-    assert!(lines.len() <= scenario.log_lines.unwrap_or_default(), "{lines:#?}");
+    few_words(&program, scenario);
     bucket.server.heal();
     let count = rows(&workspace).len();
     assert!(workspace.run(&["retry"]).status.success());
@@ -247,10 +247,9 @@ fn no_address(scenario: &Scenario) {
     // a machine without a network asks its name server in vain for long
     workspace.set_env("RES_OPTIONS", "timeout:1 attempts:1");
     let program = Program::start(&workspace);
-    is_told(&program, scenario);
+    told(&program, scenario);
     eventually(LIMIT, "a row", || !rows(&workspace).is_empty());
-    let lines = troubles(&program);
-    assert!(lines.len() <= scenario.log_lines.unwrap_or_default(), "{lines:#?}");
+    few_words(&program, scenario);
     stops(program);
     let waiting = rows(&workspace).len();
     workspace.configure(settings.set("s3.endpoint", right));
@@ -265,14 +264,13 @@ fn from_the_start(scenario: &Scenario, fault: Fault) {
     bucket.server.set_faults(Plan::always(fault).meeting(Meets::Everything));
     let workspace = Workspace::new(&settings(&bucket, &camera), &bucket.server);
     let program = Program::start(&workspace);
-    is_told(&program, scenario);
+    told(&program, scenario);
     eventually(LIMIT, "a row", || !rows(&workspace).is_empty());
     assert!(!program.log().iter().any(|line| line.contains("If-None-Match")), "{:?}", program.log());
     bucket.server.heal();
     heals(&program, &workspace, scenario, 1);
     program.wait_for_log(LIMIT, "honours If-None-Match");
-    let lines = troubles(&program);
-    assert!(lines.len() <= scenario.log_lines.unwrap_or_default(), "{lines:#?}");
+    few_words(&program, scenario);
     stops(program);
     assert_nothing_lost_or_doubled(&workspace, &bucket);
 }
@@ -285,15 +283,14 @@ fn mixed(scenario: &Scenario, seed: u64, percent: u8) {
     uploaded(&workspace, "gate", 1);
     bucket.server.set_faults(Plan::mix(seed, percent));
     let recorded = rows(&workspace).len() + SEGMENTS;
-    is_told(&program, scenario);
+    told(&program, scenario);
     eventually(LIMIT, "segments and faults", || {
         let (count, faults) = (rows(&workspace).len(), bucket.server.faults_met());
         if count >= recorded && faults >= SEGMENTS { Ok(()) } else { Err(format!("{count}, {faults}")) }
     });
     bucket.server.heal();
     heals(&program, &workspace, scenario, recorded);
-    let lines = troubles(&program);
-    assert!(lines.len() <= scenario.log_lines.unwrap_or_default(), "{lines:#?}");
+    few_words(&program, scenario);
     stops(program);
     assert_nothing_lost_or_doubled(&workspace, &bucket);
 }

@@ -1,6 +1,7 @@
 //! One way to attack: a recorder at work, a fault, what `/health` and the log say, and all that heals afterwards.
 
 use crate::reliability::table::Scenario;
+use crate::reliability::watch::{complaints, told};
 use crate::scene::{Bucket, LIMIT, assert_nothing_lost_or_doubled, camera, rows, uploaded};
 use crate::support::{Fault, Meets, Plan, Program, Settings, Workspace, eventually};
 
@@ -34,12 +35,12 @@ impl<'s> Attack<'s> {
         let workspace = Workspace::new(&settings(&bucket, &camera), &bucket.server);
         let program = Program::start(&workspace);
         uploaded(&workspace, "gate", 1);
-        let quiet = troubles(&program);
+        let quiet = complaints(&program);
 
         (self.begin)(&mut bucket);
         let recorded = rows(&workspace).len();
         if self.scenario.health.is_some() {
-            is_told(&program, self.scenario);
+            told(&program, self.scenario);
         }
         let met = bucket.server.faults_met();
         let meanwhile = eventually(LIMIT, "segments recorded meanwhile", || {
@@ -54,7 +55,7 @@ impl<'s> Attack<'s> {
         (self.end)(&mut bucket);
         heals(&program, &workspace, self.scenario, meanwhile);
 
-        let lines = troubles(&program).split_off(quiet.len());
+        let lines = complaints(&program).split_off(quiet.len());
         stops(program);
         assert_eq!(lines.is_empty(), self.scenario.health.is_none(), "{lines:#?}");
         let most = self.scenario.log_lines.expect("the row says how many lines");
@@ -86,16 +87,6 @@ pub fn settings(bucket: &Bucket, camera: &crate::support::Camera) -> Settings {
     settings
 }
 
-/// `/health` is degraded with the scenario's words in its reasons, in time.
-pub fn is_told(program: &Program<'_>, scenario: &Scenario) {
-    let words = scenario.health.expect("the row says what /health says");
-    eventually(scenario.told_within(), &format!("/health to say {words:?}"), || {
-        let health = program.health();
-        let told = health["status"] == "degraded" && health["reasons"].to_string().contains(words);
-        if told { Ok(()) } else { Err(health.to_string()) }
-    });
-}
-
 /// `/health` is ok and the first `count` rows are uploaded, in time.
 pub fn heals(program: &Program<'_>, workspace: &Workspace, scenario: &Scenario, count: usize) {
     eventually(scenario.heals_within(), "all to be well", || {
@@ -110,11 +101,4 @@ pub fn heals(program: &Program<'_>, workspace: &Workspace, scenario: &Scenario, 
 pub fn stops(mut program: Program<'_>) {
     program.sigterm();
     assert!(program.wait_exit(LIMIT).success());
-}
-
-/// Warnings and errors of the log so far.
-pub fn troubles(program: &Program<'_>) -> Vec<String> {
-    let mut lines = program.log();
-    lines.retain(|line| line.contains(" WARN ") || line.contains(" ERROR "));
-    lines
 }
