@@ -11,3 +11,4 @@ mod disks;
 mod document;
 mod small_disk;
 mod stores;
+mod watch;

@@ -14,7 +14,9 @@ use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::store::Store;
 
+mod book;
 pub mod choice;
+mod clock;
 pub mod codec;
 mod errors;
 pub mod failure;
@@ -23,7 +25,6 @@ mod logins;
 mod pipeline;
 pub mod probe;
 pub mod prove;
-mod repeats;
 mod rows;
 mod run;
 mod segments;
