@@ -4,11 +4,11 @@
 //! Several processes may share one database; [`Store::lock`] says which of them captures, uploads, serves.
 //!
 //! Where to find what: `rows` (what capture writes, what viewers read), `queue` (the uploader's moves),
-//! `gaps` (time without footage) and `coverage` (what became of a time), `manifests`, `stats`, `recover` and
-//! `adopt` (start after a crash), `retain` with the pure `plan` (what may go), `space` (how full the disk is),
-//! `reserve` (the database's own room on it), `verify` (fsck), `connection`, `migrate`, `damage` and `lock` (opening).
-//! The order that keeps footage safe is always
-//! the same: a file is complete before its row says so, and a row gives a file up before the file goes.
+//! `gaps` (time without footage) and `coverage` (what became of a time), `manifests`, `stats`, `recover` and `adopt`
+//! (start after a crash), `retain` with the pure `plan` (what may go), `space` (how full the disk is), `reserve` (the
+//! database's own room on it), `verify` (fsck), `connection`, `migrate`, `damage` and `lock` (opening).
+//! The order that keeps footage safe is always the same: a file is complete before its row says so, and a row gives a
+//! file up before the file goes.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
