@@ -81,7 +81,7 @@ pub fn text(hour: &Hour<'_>) -> Option<String> {
 fn write_segment(text: &mut String, segment: &Segment, before: Option<&Segment>, gap_since: bool) {
     let same_run = before.is_some_and(|before| before.run == segment.run && !gap_since);
     // a clock that was set back leaves no gap, but the sum of the durations is not the time any more
-    let joined = same_run && before.is_some_and(|before| before.end().since(segment.start) <= HOLE);
+    let joined = same_run && before.is_some_and(|before| before.end().since(segment.start) <= TOLERANCE);
     if before.is_some() && !same_run {
         text.push_str("#EXT-X-DISCONTINUITY\n");
     }
