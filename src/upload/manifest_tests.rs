@@ -101,6 +101,24 @@ fn nothing_is_written_before_the_first_uploaded_segment() {
     assert_eq!(write(&[row(0, 0, 1, State::Lost)], true), "");
 }
 
+/// Length, cause and reason of each gap that the text tells.
+#[track_caller]
+fn assert_tells(rows: &[Segment], noted: &[segment::Gap], gaps: &[(&str, &str, &str)]) {
+    let text = write_with(rows, noted, true);
+    let found: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("#EXT-X-DATERANGE:"))
+        .map(|line| {
+            let (_, rest) = line.split_once("DURATION=").unwrap();
+            let (duration, rest) = rest.split_once(",X-CAUSE=").unwrap();
+            let (cause, reason) = rest.split_once(",X-REASON=").unwrap();
+            (duration, cause.trim_matches('"'), reason.trim_matches('"'))
+        })
+        .collect();
+    assert_eq!(found, gaps, "{text}");
+    parse(&text);
+}
+
 #[test]
 fn every_gap_says_where_how_long_and_why() {
     let uploaded = |number, offset, run| row(number, offset, run, State::Uploaded);
@@ -144,6 +162,15 @@ fn every_gap_says_where_how_long_and_why() {
             vec![gap(15_000, 40_000, Cause::Unreachable, outage)],
             vec![("25.000", "unreachable", told)],
         ),
+    ] {
+        assert_tells(&rows, &noted, &gaps);
+    }
+}
+
+#[test]
+fn what_was_recorded_but_is_not_in_s3_is_a_gap_too() {
+    let uploaded = |number, offset, run| row(number, offset, run, State::Uploaded);
+    for (rows, gaps) in [
         // two lost ones are one gap, the dropped one another
         (
             vec![
@@ -153,7 +180,6 @@ fn every_gap_says_where_how_long_and_why() {
                 row(3, 30_000, 1, State::Dropped),
                 uploaded(4, 40_000, 1),
             ],
-            vec![],
             vec![
                 ("20.000", "lost", "recorded, but the file was lost before its upload"),
                 ("10.000", "dropped", "recorded, but the disk was full before its upload"),
@@ -162,29 +188,13 @@ fn every_gap_says_where_how_long_and_why() {
         // at the end, and at the beginning
         (
             vec![row(0, 0, 1, State::Failed), uploaded(1, 10_000, 1), row(2, 20_000, 1, State::Failed)],
-            vec![],
             vec![
                 ("10.000", "refused", "recorded, but S3 refused the upload"),
                 ("10.000", "refused", "recorded, but S3 refused the upload"),
             ],
         ),
     ] {
-        let text = write_with(&rows, &noted, true);
-        let found: Vec<(String, String, String)> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("#EXT-X-DATERANGE:"))
-            .map(|line| {
-                let (_, rest) = line.split_once("DURATION=").unwrap();
-                let (duration, rest) = rest.split_once(",X-CAUSE=").unwrap();
-                let (cause, reason) = rest.split_once(",X-REASON=").unwrap();
-                let bare = |text: &str| text.trim_matches('"').to_owned();
-                (duration.to_owned(), bare(cause), bare(reason))
-            })
-            .collect();
-        let gaps: Vec<_> =
-            gaps.into_iter().map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned())).collect();
-        assert_eq!(found, gaps, "{text}");
-        parse(&text);
+        assert_tells(&rows, &[], &gaps);
     }
 }
 
