@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::CameraParts;
+use super::book::Book;
 use super::choice::Latches;
 use super::codec::{Chosen, Codec};
 use super::failure::Failure;
@@ -38,6 +39,7 @@ pub struct Supervisor {
     told: Option<(CameraState, Option<String>)>,
     /// The last run may have left a file without a row.
     strays: bool,
+    book: Book,
     /// What earlier runs taught; everything else of a run is thrown away with it.
     lessons: Lessons,
 }
@@ -52,6 +54,7 @@ impl Supervisor {
     pub fn new(camera: CameraConfig, template: Template, parts: CameraParts, shutdown: Shutdown) -> Self {
         let codec = template.fixed_codec().unwrap_or(Codec::H264);
         let lessons = Lessons { codec, control_url_fix: false, latches: Latches::default() };
+        let book = Book::new(camera.name.clone(), parts.store.clone());
         Self {
             camera,
             template,
@@ -61,6 +64,7 @@ impl Supervisor {
             repeats: Repeats::default(),
             told: None,
             strays: false,
+            book,
             lessons,
         }
     }
@@ -84,6 +88,7 @@ impl Supervisor {
                     Failure::Pipeline("internal error in this run; please report it".into())
                 });
             let failure = self.learn(failure);
+            self.book.end(&failure, Timestamp::now());
             let next = match machine.ended(&failure, self.epoch.elapsed()) {
                 _ if self.shutdown.is_requested() => Next::Stop,
                 next => next,
@@ -98,6 +103,7 @@ impl Supervisor {
         if left > 0 {
             log::error!("[{}] {left} segments have no row yet; the next start adopts them", self.camera.name);
         }
+        self.book.close(Timestamp::now());
         machine.ended(&Failure::Stopped, self.epoch.elapsed());
         self.tell(&machine);
     }
@@ -120,14 +126,14 @@ impl Supervisor {
             // a file whose row waits in memory is no stray
             self.adopt_strays();
         }
+        let id = match self.book.begin(Timestamp::now()) {
+            Ok(id) => id,
+            Err(failure) => return failure,
+        };
         let (parts, chosen) = match self.build() {
             Ok(built) => built,
             Err(error) if error.kind() == Kind::Disk => return Failure::Disk(error.to_string()),
             Err(error) => return Failure::Pipeline(error.to_string()),
-        };
-        let id = match self.parts.store.begin_run(&self.camera.name, Timestamp::now()) {
-            Ok(id) => id,
-            Err(error) => return Failure::Database(error.to_string()),
         };
         let shutdown = self.shutdown.clone();
         let run = Run {
@@ -140,11 +146,7 @@ impl Supervisor {
             shutdown: &shutdown,
             epoch: self.epoch,
         };
-        let failure = run.play(machine, &mut |machine| self.tell(machine));
-        if let Err(error) = self.parts.store.end_run(id, Timestamp::now(), &failure.to_string()) {
-            log::warn!("[{}] note the end of run {}: {error}", self.camera.name, id.0);
-        }
-        failure
+        run.play(machine, &mut |machine| self.tell(machine))
     }
 
     /// Files that a failed disk or a panic left without a row get it as soon as no file of this camera is open,

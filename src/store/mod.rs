@@ -4,7 +4,7 @@
 //! Several processes may share one database; [`Store::lock`] says which of them captures, uploads, serves.
 //!
 //! Where to find what: `rows` (what capture writes, what viewers read), `queue` (the uploader's moves),
-//! `manifests`, `stats`, `recover` and `adopt` (start after a crash), `retain` with the pure `plan` (what may go),
+//! `gaps` (time without footage) and `coverage` (what became of a time), `manifests`, `stats`, `recover` and `adopt` (start after a crash), `retain` with the pure `plan` (what may go),
 //! `verify` (fsck), `connection`, `migrate` and `lock` (opening). The order that keeps footage safe is always
 //! the same: a file is complete before its row says so, and a row gives a file up before the file goes.
 
@@ -22,7 +22,9 @@ use sql::SqlContext;
 
 mod adopt;
 mod connection;
+mod coverage;
 mod files;
+mod gaps;
 mod lock;
 mod manifests;
 mod marker;
@@ -36,6 +38,7 @@ mod sql;
 mod stats;
 #[cfg(test)]
 mod testing;
+mod tiling;
 mod verify;
 
 /// A handle on the database and the segment folder; clones share both.
