@@ -15,7 +15,7 @@
 //! **The row is the queue**: uploader, playlists, manifests and retention read rows and never call each other;
 //! channels only say "look now". Folders on one level do not import each other; [`app`] wires them:
 //! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`]} → [`store`] → {[`segment`],
-//! [`status`], [`error`]}.
+//! [`status`], [`repeats`], [`error`]}.
 //!
 //! # Words
 //! One word for one thing: *camera* · *run* (one life of one camera's pipeline, numbered in the database) ·
@@ -49,6 +49,7 @@ pub mod config;
 pub mod error;
 pub mod http;
 pub mod logging;
+pub mod repeats;
 pub mod retention;
 pub mod segment;
 pub mod shutdown;

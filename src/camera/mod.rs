@@ -24,7 +24,6 @@ mod logins;
 mod pipeline;
 pub mod probe;
 pub mod prove;
-mod repeats;
 mod rows;
 mod run;
 mod segments;

@@ -13,7 +13,6 @@ use super::choice::Latches;
 use super::codec::{Chosen, Codec};
 use super::failure::Failure;
 use super::pipeline::{self, CameraPipeline};
-use super::repeats::Repeats;
 use super::rows::Rows;
 use super::run::Run;
 use super::segments::Opener;
@@ -21,6 +20,7 @@ use super::state::{Machine, Next};
 use super::template::Template;
 use crate::config::CameraConfig;
 use crate::error::{Error, Kind};
+use crate::repeats::Repeats;
 use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
 use crate::status::CameraState;
@@ -222,7 +222,7 @@ impl Supervisor {
             Next::Stop => log::warn!("[{name}] stopped: {failure}"),
             Next::AtOnce => log::info!("[{name}] {failure}"),
             Next::Wait(wait) => {
-                let Some(line) = self.repeats.failed(&failure.to_string(), self.epoch.elapsed()) else {
+                let Some(line) = self.repeats.failed(&failure.to_string(), Instant::now()) else {
                     return;
                 };
                 let seconds = wait.as_secs_f64().ceil();
@@ -241,8 +241,10 @@ impl Supervisor {
         }
         let (state, reason) = notice.clone();
         if state == CameraState::Recording {
-            match self.repeats.recovered(self.epoch.elapsed()) {
+            let again = self.repeats.is_troubled();
+            match self.repeats.recovered(Instant::now()) {
                 Some(line) => log::info!("[{}] {line}; recording", self.camera.name),
+                None if again => log::debug!("[{}] recording again", self.camera.name),
                 None => log::info!("[{}] recording {}", self.camera.name, self.lessons.codec),
             }
         }

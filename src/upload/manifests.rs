@@ -15,6 +15,7 @@ use super::link::object_backoff;
 use super::manifest;
 use super::s3::{Body, Put, S3};
 use crate::error::Result;
+use crate::repeats::Repeats;
 use crate::segment::{CameraName, RunId, Segment, Timestamp};
 use crate::store::{OpenManifest, Store};
 
@@ -28,11 +29,16 @@ pub struct Manifests {
     pub s3: Arc<S3>,
     pub store: Store,
     pub target: Duration,
-    /// Hours that failed while others were written: how often, and until when they rest.
-    pub resting: Arc<Mutex<Resting>>,
+    pub memory: Arc<Mutex<Memory>>,
 }
 
-pub type Resting = HashMap<(CameraName, Timestamp), (u32, Instant)>;
+/// What one pass leaves to the next.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Hours that failed while others were written: how often, and until when they rest.
+    resting: HashMap<(CameraName, Timestamp), (u32, Instant)>,
+    repeats: Repeats,
+}
 
 /// Whether, and how, a manifest is written now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +59,7 @@ impl Manifests {
         let open = match self.store.call(Store::open_manifests).await {
             Ok(open) => open,
             Err(error) => {
-                log::warn!("[upload] read open manifests: {error}");
+                self.say(&format!("read open manifests: {error}"));
                 return Ok(0);
             }
         };
@@ -67,7 +73,7 @@ impl Manifests {
             let texts = match self.texts(&hour, ended).await {
                 Ok(texts) => texts,
                 Err(error) => {
-                    log::warn!("[upload] read the hour {} of {}: {error}", hour.hour, hour.camera);
+                    self.say(&format!("read the hour {} of {}: {error}", hour.hour, hour.camera));
                     continue;
                 }
             };
@@ -76,11 +82,11 @@ impl Manifests {
                 continue;
             }
             written += 1;
-            self.resting().remove(&place(&hour));
+            self.memory().resting.remove(&place(&hour));
             let noted = self.store.call(move |store| store.manifest_written(&hour, now, ended)).await;
             if let Err(error) = noted {
                 // it is then simply written again
-                log::warn!("[upload] note a written manifest: {error}");
+                self.say(&format!("note a written manifest: {error}"));
             }
         }
         self.judge(written, failed)
@@ -96,34 +102,33 @@ impl Manifests {
 
     /// The link's trouble, if nothing got through; else each hour that failed rests, longer each time.
     fn judge(&self, written: usize, failed: Vec<(OpenManifest, Trouble)>) -> Result<usize, Trouble> {
-        let mut resting = self.resting();
+        let mut memory = self.memory();
         let mut of_the_link = None;
         for (hour, trouble) in failed {
             let place = place(&hour);
-            if written == 0 && !resting.contains_key(&place) {
+            if written == 0 && !memory.resting.contains_key(&place) {
                 of_the_link = Some(trouble);
                 continue;
             }
-            let times = resting.get(&place).map_or(1, |(times, _)| times.saturating_add(1));
+            let times = memory.resting.get(&place).map_or(1, |(times, _)| times.saturating_add(1));
             let wait = object_backoff(times, fastrand::f64());
-            log::warn!(
-                "[upload] manifest of {} {}: {}; it is tried again in {} s",
-                hour.camera,
-                hour.hour,
-                trouble.reason,
-                wait.as_secs()
-            );
-            resting.insert(place, (times, Instant::now() + wait));
+            let (reason, seconds) = (&trouble.reason, wait.as_secs());
+            memory.say(&format!("{} {}: {reason}; it is tried again in {seconds} s", hour.camera, hour.hour));
+            memory.resting.insert(place, (times, Instant::now() + wait));
         }
         of_the_link.map_or(Ok(written), Err)
     }
 
     fn rests(&self, hour: &OpenManifest) -> bool {
-        self.resting().get(&place(hour)).is_some_and(|(_, until)| Instant::now() < *until)
+        self.memory().resting.get(&place(hour)).is_some_and(|(_, until)| Instant::now() < *until)
     }
 
-    fn resting(&self) -> MutexGuard<'_, Resting> {
-        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn say(&self, cause: &str) {
+        self.memory().say(cause);
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Key and text of the hour's manifests: one beside the segments; more only if `s3.prefix` was changed within
@@ -162,6 +167,14 @@ impl Manifests {
         };
         let reply = self.s3.put(&put, Body::Bytes(Bytes::from(text))).await;
         answer::plain(&reply, self.s3.place(), Timestamp::now())
+    }
+}
+
+impl Memory {
+    fn say(&mut self, cause: &str) {
+        if let Some(line) = self.repeats.failed(cause, Instant::now()) {
+            log::warn!("[upload] manifests: {line}");
+        }
     }
 }
 

@@ -17,6 +17,6 @@ pub mod wait;
 pub use camera::{Camera, CameraOptions, Clip, Codec};
 pub use dahua::DahuaProxy;
 pub use program::{Program, Workspace};
-pub use s3::{Fault, S3Options, S3Server};
+pub use s3::{Fault, Meets, Plan, S3Options, S3Server};
 pub use settings::Settings;
 pub use wait::eventually;
