@@ -8,7 +8,7 @@ use super::life::{Life, Peaks};
 use super::plan::Event;
 use super::world::World;
 use super::{TICK, now_ms};
-use crate::support::Workspace;
+use crate::support::{Workspace, s3 as faults};
 
 /// Cameras drain for 10 s at most and uploads for 15 s; a loaded machine gets as much again.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
@@ -23,6 +23,7 @@ pub struct Tally {
     pub restarts: usize,
     pub camera_faults: usize,
     pub store_faults: usize,
+    pub store_outages: usize,
     /// From each start of the process to "ready", and to the first row of new footage.
     pub ready: Vec<Duration>,
     pub first_rows: Vec<Duration>,
@@ -73,15 +74,16 @@ impl<'w> Driver<'w> {
                 }
                 self.excuses.well(camera, now_ms());
             }
-            Event::Spoil(count, fault) => {
-                self.world.store.spoil_next(count, fault);
-                self.tally.store_faults += count;
-            }
+            Event::Spoil(count, fault) => self.world.store.spoil_next(count, fault),
+            Event::Storm { seed, percent } => self.world.store.set_faults(faults::Plan::mix(seed, percent)),
             Event::StoreAway => {
                 self.world.store.stop();
-                self.tally.store_faults += 1;
+                self.tally.store_outages += 1;
             }
-            Event::StoreBack => return self.world.store.start_again().is_ok(),
+            Event::StoreWell => {
+                self.world.store.heal();
+                return self.world.store.start_again().is_ok();
+            }
         }
         true
     }
@@ -115,7 +117,7 @@ impl<'w> Driver<'w> {
                 std::thread::sleep(TICK);
             }
         }
-        while !self.act(Event::StoreBack) {
+        while !self.act(Event::StoreWell) {
             std::thread::sleep(TICK);
         }
     }
@@ -169,6 +171,7 @@ impl<'w> Driver<'w> {
             }
         }
         self.note_recovery();
+        self.tally.store_faults = self.world.store.faults_met();
         let checked = self.workspace.run(&["check", "store"]);
         if !checked.status.success() {
             let said = String::from_utf8_lossy(&checked.stdout);
@@ -179,7 +182,8 @@ impl<'w> Driver<'w> {
 
     pub fn progress(&self, elapsed: Duration) -> String {
         let count = |sql| self.number(sql);
-        let Tally { kills, restarts, camera_faults, store_faults, peaks, broken, .. } = &self.tally;
+        let Tally { kills, restarts, camera_faults, peaks, broken, .. } = &self.tally;
+        let store_faults = self.world.store.faults_met();
         let broken = match broken.len() {
             0 => String::new(),
             count => format!("; {count} PROMISES BROKEN, the last: {}", broken[count - 1]),

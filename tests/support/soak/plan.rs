@@ -39,8 +39,13 @@ pub enum Event {
     CameraWell(usize),
     /// The next so many PUTs are spoilt.
     Spoil(usize, Fault),
+    /// Any request may fail, in a way that the seed decides.
+    Storm {
+        seed: u64,
+        percent: u8,
+    },
     StoreAway,
-    StoreBack,
+    StoreWell,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,29 +120,33 @@ fn camera_faults(rng: &mut fastrand::Rng, camera: usize, end: Duration, events: 
     }
 }
 
+/// Most of the time any request may fail in any way; between storms there is calm, a spell of one fault that stores and
+/// does not say so, or no store at all.
 fn store_faults(rng: &mut fastrand::Rng, end: Duration, events: &mut Vec<Planned>) {
     let spoils = [
-        Fault::Refuse(503, "SlowDown"),
-        Fault::Refuse(500, "InternalError"),
-        Fault::Refuse(429, "TooManyRequests"),
         Fault::CommitThenRefuse(500, "InternalError"),
-        Fault::CommitThenRefuse(503, "SlowDown"),
-        Fault::CommitThenHangUp,
+        Fault::CommitThenReset,
         Fault::CommitThenHangUp,
         Fault::CommitThenStall,
+        Fault::ResetMidBody,
+        Fault::Slow(50_000),
     ];
     let mut at = WARM_UP + Duration::from_millis(rng.u64(0..5000));
     while at < end {
-        if rng.u32(0..4) == 0 {
-            events.push(Planned { at, event: Event::StoreAway });
-            at = (at + Duration::from_millis(rng.u64(500..12_000))).min(end);
-            events.push(Planned { at, event: Event::StoreBack });
-        } else {
-            let fault = spoils[rng.usize(0..spoils.len())];
-            let count = if fault == Fault::CommitThenStall { 1 } else { rng.usize(1..4) };
-            events.push(Planned { at, event: Event::Spoil(count, fault) });
-        }
-        at += Duration::from_millis(rng.u64(4000..20_000));
+        let (event, lasts_ms) = match rng.u32(0..4) {
+            0 => (Event::StoreAway, rng.u64(500..12_000)),
+            1 => {
+                let fault = spoils[rng.usize(0..spoils.len())];
+                // each of these costs the recorder its whole patience
+                let count = if fault == Fault::CommitThenStall { 1 } else { rng.usize(1..6) };
+                (Event::Spoil(count, fault), 5000)
+            }
+            _ => (Event::Storm { seed: rng.u64(..), percent: rng.u8(5..50) }, rng.u64(4000..20_000)),
+        };
+        events.push(Planned { at, event });
+        at = (at + Duration::from_millis(lasts_ms)).min(end);
+        events.push(Planned { at, event: Event::StoreWell });
+        at += Duration::from_millis(rng.u64(2000..12_000));
     }
 }
 
@@ -159,7 +168,11 @@ mod tests {
             let events = plan(&Wish { seed, kills, ..WISH });
             let count = |event: Event| events.iter().filter(|planned| planned.event == event).count();
             assert_eq!(count(Event::Kill), kills);
-            assert_eq!(count(Event::StoreAway), count(Event::StoreBack));
+            let store = |event: &Event| {
+                matches!(event, Event::Spoil(..) | Event::Storm { .. } | Event::StoreAway | Event::StoreWell)
+            };
+            let of_store = events.iter().rfind(|planned| store(&planned.event));
+            assert_eq!(of_store.unwrap().event, Event::StoreWell);
             assert!(events.iter().all(|planned| planned.at <= WISH.length - COOL_DOWN));
             for camera in 0..WISH.cameras {
                 let of_camera = events.iter().rfind(|planned| {
@@ -178,6 +191,8 @@ mod tests {
             assert!(has(&|event| matches!(event, Event::Camera(_, found) if *found == fault)), "{fault:?}");
         }
         assert!(has(&|event| matches!(event, Event::Spoil(..))) && has(&|event| *event == Event::StoreAway));
-        assert!(has(&|event| *event == Event::Terminate));
+        assert!(
+            has(&|event| matches!(event, Event::Storm { .. })) && has(&|event| *event == Event::Terminate)
+        );
     }
 }

@@ -232,7 +232,9 @@ fn explain(facts: &Facts, camera: &str, hole: Span, verdict: &mut Verdict) {
         .filter(|excuse| excuse.camera.as_deref().is_none_or(|excused| excused == camera));
     let overlap =
         |span: Span| Span::new(span.from_ms.max(hole.from_ms), span.until_ms.min(hole.until_ms)).length_ms();
-    let main = excuses.clone().max_by_key(|excuse| overlap(excuse.span)).filter(|e| overlap(e.span) > 0);
+    // of two that explain as much, the narrower one says more
+    let fit = |excuse: &&Excuse| (overlap(excuse.span), -excuse.span.length_ms());
+    let main = excuses.clone().max_by_key(fit).filter(|excuse| overlap(excuse.span) > 0);
     add(verdict.holes.entry(main.map_or("unexplained", |excuse| excuse.why)).or_default(), hole.length_ms());
     for left in hole.without(excuses.map(|excuse| excuse.span)) {
         if left.length_ms() > NO_HOLE_MS {
