@@ -19,7 +19,8 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// What happened, in figures.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    pub kills: usize,
+    /// Milliseconds since 1970.
+    pub kills_ms: Vec<i64>,
     pub restarts: usize,
     pub camera_faults: usize,
     pub store_faults: usize,
@@ -182,8 +183,8 @@ impl<'w> Driver<'w> {
 
     pub fn progress(&self, elapsed: Duration) -> String {
         let count = |sql| self.number(sql);
-        let Tally { kills, restarts, camera_faults, peaks, broken, .. } = &self.tally;
-        let store_faults = self.world.store.faults_met();
+        let Tally { kills_ms, restarts, camera_faults, peaks, broken, .. } = &self.tally;
+        let (kills, store_faults) = (kills_ms.len(), self.world.store.faults_met());
         let broken = match broken.len() {
             0 => String::new(),
             count => format!("; {count} PROMISES BROKEN, the last: {}", broken[count - 1]),
@@ -202,10 +203,11 @@ impl<'w> Driver<'w> {
 
     fn kill(&mut self) {
         self.listen();
-        self.excuses.killed(now_ms());
+        let now = now_ms();
+        self.excuses.killed(now);
         self.life.sample(&mut self.tally.peaks);
         self.life.program.kill9();
-        self.tally.kills += 1;
+        self.tally.kills_ms.push(now);
         self.listen();
         self.begin_again();
     }

@@ -1,9 +1,7 @@
 //! When each camera can have been without footage, and what of the plan was the reason. Pure: it is told the time.
 
-use super::ledger::{Excuse, Span};
+use super::ledger::{Excuse, KILL_MS, Span};
 
-/// A kill costs at most the open segment: two seconds, and the group of pictures that waits in memory behind it.
-const OPEN_MS: i64 = 4000;
 /// Two readings of the clock, and frames on their way.
 const READING_MS: i64 = 500;
 /// Until a camera that is well again records again: the recorder may just have begun a wait or an attempt.
@@ -33,7 +31,7 @@ impl Excuses {
 
     pub fn killed(&mut self, now_ms: i64) {
         // what was open is lost at most, even where the camera had only just come back
-        let open = Span::new(now_ms - OPEN_MS, now_ms);
+        let open = Span::new(now_ms - KILL_MS, now_ms);
         self.closed.push(Excuse { camera: None, span: open, why: "kill" });
         self.all_down(now_ms, "kill");
     }

@@ -41,7 +41,7 @@ pub fn run(wish: &Wish, prepare: &dyn Fn(&mut Workspace), say: &mut dyn FnMut(&s
     driver.drain();
     let span = Span::new(from_ms, now_ms());
     let played = driver.stop();
-    let facts = world::facts(&world, &workspace, played.excuses, span);
+    let facts = world::facts(&world, &workspace, &played, span);
     let verdict = ledger::judge(&facts);
     let mut report = Report::new(wish, began.elapsed(), played.tally, verdict);
     if report.is_broken() {

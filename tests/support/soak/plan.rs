@@ -141,12 +141,12 @@ fn store_faults(rng: &mut fastrand::Rng, end: Duration, events: &mut Vec<Planned
                 let count = if fault == Fault::CommitThenStall { 1 } else { rng.usize(1..6) };
                 (Event::Spoil(count, fault), 5000)
             }
-            _ => (Event::Storm { seed: rng.u64(..), percent: rng.u8(5..50) }, rng.u64(4000..20_000)),
+            _ => (Event::Storm { seed: rng.u64(..), percent: rng.u8(20..60) }, rng.u64(6000..25_000)),
         };
         events.push(Planned { at, event });
         at = (at + Duration::from_millis(lasts_ms)).min(end);
         events.push(Planned { at, event: Event::StoreWell });
-        at += Duration::from_millis(rng.u64(2000..12_000));
+        at += Duration::from_millis(rng.u64(1000..8000));
     }
 }
 

@@ -34,7 +34,7 @@ impl Report {
     }
 
     pub fn kills(&self) -> usize {
-        self.tally.kills
+        self.tally.kills_ms.len()
     }
 
     pub fn segments(&self) -> usize {
@@ -81,17 +81,24 @@ impl Report {
             row("uploaded twice", verdict.doubled.len().to_string()),
             row("wrong bytes", verdict.wrong.len().to_string()),
             row("strangers and overlaps", verdict.strange.len().to_string()),
-            row("kills", tally.kills.to_string()),
+            row("kills", tally.kills_ms.len().to_string()),
             row("restarts", tally.restarts.to_string()),
             row("camera faults", tally.camera_faults.to_string()),
             row("store faults", format!("{} requests, {} outages", tally.store_faults, tally.store_outages)),
             row("start to ready", percentiles(&tally.ready)),
             row("start to first row", percentiles(&tally.first_rows)),
+            row("footage lost by a kill", percentiles(&self.kill_costs())),
             row("peak memory", format!("{:.1} MB", tally.peaks.rss_kb as f64 / 1024.0)),
             row("most open files", tally.peaks.files.to_string()),
             row("most threads", tally.peaks.threads.to_string()),
         ]);
         rows
+    }
+
+    /// By camera and kill.
+    fn kill_costs(&self) -> Vec<Duration> {
+        let costs = self.verdict.kill_costs_ms.iter();
+        costs.map(|ms| Duration::from_millis(u64::try_from(*ms).unwrap_or_default())).collect()
     }
 
     pub fn json(&self) -> Value {
@@ -114,13 +121,14 @@ impl Report {
             "uploaded_twice": verdict.doubled.len(),
             "wrong_bytes": verdict.wrong.len(),
             "strange": verdict.strange.len(),
-            "kills": tally.kills,
+            "kills": tally.kills_ms.len(),
             "restarts": tally.restarts,
             "camera_faults": tally.camera_faults,
             "store_faults": tally.store_faults,
             "store_outages": tally.store_outages,
             "ready_seconds": figures(&tally.ready),
             "first_row_seconds": figures(&tally.first_rows),
+            "kill_cost_seconds": figures(&self.kill_costs()),
             "peak_rss_kb": tally.peaks.rss_kb,
             "peak_files": tally.peaks.files,
             "peak_threads": tally.peaks.threads,

@@ -8,7 +8,8 @@ use cctv_s3_pipeline::error::{Context, Kind, Result};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::ledger::{Excuse, Facts, Gap, Run, Segment, Span};
+use super::driver::Played;
+use super::ledger::{Facts, Gap, Run, Segment, Span};
 use super::plan::CameraFault;
 use crate::support::program::files_under;
 use crate::support::{Camera, CameraOptions, S3Options, S3Server, Settings, Workspace};
@@ -65,7 +66,7 @@ impl World {
 }
 
 /// Everything that rows, files and objects say.
-pub fn facts(world: &World, workspace: &Workspace, excuses: Vec<Excuse>, span: Span) -> Facts {
+pub fn facts(world: &World, workspace: &Workspace, played: &Played, span: Span) -> Facts {
     let objects = world.store.keys();
     let objects = objects.into_iter().map(|key| {
         let bytes = world.store.object(&key).unwrap_or_default();
@@ -76,7 +77,8 @@ pub fn facts(world: &World, workspace: &Workspace, excuses: Vec<Excuse>, span: S
         segments: workspace.rows(SEGMENTS).iter().map(segment).collect(),
         runs: workspace.rows("SELECT * FROM runs ORDER BY id").iter().map(run).collect(),
         gaps: workspace.rows("SELECT * FROM gaps ORDER BY id").iter().map(gap).collect(),
-        excuses,
+        excuses: played.excuses.clone(),
+        kills_ms: played.tally.kills_ms.clone(),
         commits: commits.collect(),
         objects: objects.collect(),
         files: files(&workspace.path().join("data/segments")),

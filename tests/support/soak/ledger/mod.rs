@@ -12,6 +12,8 @@ mod tests;
 
 pub use spans::Span;
 
+/// What a kill costs at most: two seconds of open segment, and the group of pictures that waits in memory behind it.
+pub const KILL_MS: i64 = 4000;
 /// Clocks are read a little apart: shorter holes are none.
 const NO_HOLE_MS: i64 = 150;
 /// The file of an adopted segment names its start to the second only.
@@ -69,6 +71,8 @@ pub struct Facts {
     pub runs: Vec<Run>,
     pub gaps: Vec<Gap>,
     pub excuses: Vec<Excuse>,
+    /// When the program was killed.
+    pub kills_ms: Vec<i64>,
     /// How often bytes were stored under each key.
     pub commits: BTreeMap<String, usize>,
     /// SHA-256 of each object in the bucket.
@@ -95,6 +99,8 @@ pub struct Verdict {
     pub gaps: BTreeMap<String, Sum>,
     /// By what the plan did; `unexplained` for the rest.
     pub holes: BTreeMap<&'static str, Sum>,
+    /// Footage that each kill cost a camera that was being recorded: what of the open segment was not on disk.
+    pub kill_costs_ms: Vec<i64>,
     /// Time that is neither footage nor gap.
     pub unaccounted: Vec<String>,
     pub unaccounted_ms: i64,
@@ -218,6 +224,9 @@ fn time(facts: &Facts, camera: &str, verdict: &mut Verdict) {
     }
     for hole in facts.span.into_iter().flat_map(|span| span.without(spans())) {
         explain(facts, camera, hole, verdict);
+        let in_hole = facts.kills_ms.iter().find(|kill| (hole.from_ms..hole.until_ms).contains(*kill));
+        // of a camera that was away already, the hole before the kill is not the kill's
+        verdict.kill_costs_ms.extend(in_hole.map(|kill| kill - hole.from_ms).filter(|cost| *cost <= KILL_MS));
     }
 }
 

@@ -48,6 +48,7 @@ fn killed() -> Facts {
     facts.span = Some(Span::new(T, T + 12_000));
     facts.excuses = vec![excuse(5000, 9000)];
     facts.gaps = vec![gap(6000, 8000)];
+    facts.kills_ms = vec![T + 7200, T + 7300];
     facts
 }
 
@@ -68,6 +69,7 @@ fn a_hole_that_is_told_and_explained_is_counted_and_breaks_nothing() {
     assert_eq!(verdict.broken().count(), 0, "{verdict:?}");
     assert_eq!(verdict.gaps["program_down"], Sum { count: 1, ms: 2000 });
     assert_eq!(verdict.holes["kill"], Sum { count: 1, ms: 2000 });
+    assert_eq!(verdict.kill_costs_ms, [1200]);
 }
 
 #[test]
