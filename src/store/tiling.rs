@@ -49,8 +49,8 @@ pub(super) fn verify_time(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::at;
     use super::super::testing::{HOUR, bench, stopped};
+    use super::super::testing::at;
 
     #[test]
     fn a_hole_a_gap_over_footage_and_wrong_ends_are_lines() {
@@ -62,10 +62,7 @@ mod tests {
         bench.segment("a", second, HOUR + 40);
         assert_eq!(bench.store.verify().unwrap(), [""; 0]);
         for (lie, line) in [
-            (
-                "UPDATE gaps SET end_ms = end_ms - 101",
-                "neither footage nor a gap from 2025-11-23T13:00:39.899Z",
-            ),
+            ("UPDATE gaps SET end_ms = end_ms - 101", "neither footage nor a gap from 2025-11-23T13:00:39.899Z"),
             ("UPDATE gaps SET start_ms = start_ms - 1", "a gap over footage at 2025-11-23T13:00:09.999Z"),
             ("UPDATE gaps SET end_ms = end_ms + 1", "a gap over footage at 2025-11-23T13:00:40.000Z"),
             ("DELETE FROM gaps", "from 2025-11-23T13:00:10.000Z to 2025-11-23T13:00:40.000Z"),

@@ -94,7 +94,8 @@ impl<'w> Driver<'w> {
         self.listen();
         if let Some(status) = self.life.program.exit() {
             self.listen();
-            if !(self.life.stopping.is_some() && status.success()) {
+            let asked = self.life.stopping.is_some();
+            if !(asked && (status.success() || !self.life.has_spoken())) {
                 self.broken(format!(
                     "the program ended with {status}; its last words: {}",
                     self.last_words()
@@ -224,8 +225,8 @@ impl<'w> Driver<'w> {
 
     fn listen(&mut self) {
         let heard = self.life.listen(&self.world.names);
-        for camera in heard.recording {
-            self.excuses.recording(camera, now_ms());
+        for (camera, at_ms) in heard.recording {
+            self.excuses.recording(camera, at_ms);
         }
         self.tally.broken.extend(heard.broken);
     }

@@ -4,8 +4,10 @@ use super::ledger::{Excuse, KILL_MS, Span};
 
 /// Two readings of the clock, and frames on their way.
 const READING_MS: i64 = 500;
-/// Until a camera that is well again records again: the recorder may just have begun a wait or an attempt.
+/// Until a camera that is well again is recorded again, at most: the recorder may just have begun a wait or an attempt.
 const RETURN_MS: i64 = 25_000;
+/// What is said of a camera this soon after it was well may still be of the connection that the fault has cut.
+const STALE_MS: i64 = 300;
 /// From "recording" to the first frame that a segment can begin with.
 const KEYFRAME_MS: i64 = 2500;
 
@@ -17,12 +19,20 @@ pub struct Excuses {
     down: Vec<Option<(i64, &'static str)>>,
     /// By camera: since when it misbehaves.
     ill: Vec<Option<i64>>,
+    /// By camera: since when it misbehaved, and since when it is well, while it is not recorded again.
+    returning: Vec<Option<(i64, i64)>>,
 }
 
 impl Excuses {
     pub fn new(names: &[String]) -> Self {
-        let none = names.iter().map(|_| None);
-        Self { names: names.to_vec(), closed: Vec::new(), down: none.collect(), ill: vec![None; names.len()] }
+        let count = names.len();
+        Self {
+            names: names.to_vec(),
+            closed: Vec::new(),
+            down: vec![None; count],
+            ill: vec![None; count],
+            returning: vec![None; count],
+        }
     }
 
     pub fn started(&mut self, now_ms: i64) {
@@ -40,9 +50,14 @@ impl Excuses {
         self.all_down(now_ms - READING_MS, "restart");
     }
 
-    pub fn recording(&mut self, camera: usize, now_ms: i64) {
+    /// `at_ms`: when the program began to record the camera, by its own word.
+    pub fn recording(&mut self, camera: usize, at_ms: i64) {
         if let Some((from_ms, why)) = self.down[camera].take() {
-            self.close(camera, Span::new(from_ms, now_ms + KEYFRAME_MS), why);
+            self.close(camera, Span::new(from_ms, at_ms + KEYFRAME_MS), why);
+        }
+        if let Some((from_ms, _)) = self.returning[camera].take_if(|(_, well_ms)| at_ms > *well_ms + STALE_MS)
+        {
+            self.close(camera, Span::new(from_ms, at_ms + KEYFRAME_MS), "camera");
         }
     }
 
@@ -50,17 +65,28 @@ impl Excuses {
         self.ill[camera].get_or_insert(now_ms - READING_MS);
     }
 
+    /// A camera that only froze for a moment is not begun anew, and nothing says that it is recorded again.
     pub fn well(&mut self, camera: usize, now_ms: i64) {
         if let Some(from_ms) = self.ill[camera].take() {
-            self.close(camera, Span::new(from_ms, now_ms + RETURN_MS), "camera");
+            self.give_up_return(camera);
+            self.returning[camera] = Some((from_ms, now_ms));
+        }
+    }
+
+    fn give_up_return(&mut self, camera: usize) {
+        if let Some((from_ms, well_ms)) = self.returning[camera].take() {
+            self.close(camera, Span::new(from_ms, well_ms + RETURN_MS), "camera");
         }
     }
 
     /// Everything, with what is still open closed now.
     pub fn finish(mut self, now_ms: i64) -> Vec<Excuse> {
         for camera in 0..self.names.len() {
-            self.recording(camera, now_ms - KEYFRAME_MS);
-            self.well(camera, now_ms - RETURN_MS);
+            self.well(camera, now_ms);
+            self.give_up_return(camera);
+            if let Some((from_ms, why)) = self.down[camera].take() {
+                self.close(camera, Span::new(from_ms, now_ms), why);
+            }
         }
         self.closed
     }
@@ -98,13 +124,23 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_that_is_ill_excuses_itself_only() {
-        let mut excuses = Excuses::new(&["a".into(), "b".into()]);
-        excuses.ill(1, 10_000);
-        excuses.well(1, 12_000);
-        excuses.well(0, 12_000);
-        let told = excuses.finish(90_000);
-        assert_eq!(told.len(), 1);
-        assert_eq!((told[0].camera.as_deref(), told[0].span.until_ms), (Some("b"), 12_000 + RETURN_MS));
+    fn a_camera_that_is_ill_excuses_itself_only_until_it_is_recorded_again() {
+        let spans = |recording_ms: &[i64]| {
+            let mut excuses = Excuses::new(&["a".into(), "b".into()]);
+            excuses.ill(1, 10_000);
+            excuses.recording(1, 11_000);
+            excuses.well(1, 12_000);
+            excuses.well(0, 12_000);
+            for at_ms in recording_ms {
+                excuses.recording(1, *at_ms);
+            }
+            let told = excuses.finish(90_000);
+            assert!(told.len() == 1 && told[0].camera.as_deref() == Some("b"), "{told:?}");
+            (told[0].span.from_ms, told[0].span.until_ms)
+        };
+        let from_ms = 10_000 - READING_MS;
+        assert_eq!(spans(&[]), (from_ms, 12_000 + RETURN_MS));
+        assert_eq!(spans(&[12_000 + STALE_MS]), (from_ms, 12_000 + RETURN_MS));
+        assert_eq!(spans(&[14_000, 19_000]), (from_ms, 14_000 + KEYFRAME_MS));
     }
 }

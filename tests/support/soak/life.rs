@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 use crate::support::{Program, Workspace};
 
 /// Words that the log never holds while the program keeps its promises.
@@ -21,8 +24,8 @@ pub struct Life<'w> {
 /// What new lines of the log tell.
 #[derive(Debug, Default)]
 pub struct Heard {
-    /// Cameras that record from this moment on.
-    pub recording: Vec<usize>,
+    /// Cameras that record from this moment on, in milliseconds since 1970.
+    pub recording: Vec<(usize, i64)>,
     pub broken: Vec<String>,
 }
 
@@ -58,13 +61,18 @@ impl<'w> Life<'w> {
                 self.first_row.get_or_insert(self.started.elapsed());
             }
             if let Some(camera) = names.iter().position(|name| says_recording(line, name)) {
-                heard.recording.push(camera);
+                heard.recording.extend(said_at_ms(line).map(|at_ms| (camera, at_ms)));
             }
             if NEVER.iter().any(|word| line.contains(word)) {
                 heard.broken.push(format!("the log says: {line}"));
             }
         }
         heard
+    }
+
+    /// Whether it had said a word when it ended: until then a signal ends it as it ends any program.
+    pub fn has_spoken(&self) -> bool {
+        self.lines > 0
     }
 
     /// Adds what the process holds now.
@@ -88,9 +96,21 @@ fn says_recording(line: &str, camera: &str) -> bool {
     said.is_some_and(|said| said.starts_with("recording ") || said.ends_with("; recording"))
 }
 
+/// The time that begins a line, in milliseconds since 1970.
+fn said_at_ms(line: &str) -> Option<i64> {
+    let at = OffsetDateTime::parse(line.split_once(' ')?.0, &Rfc3339).ok()?;
+    i64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_tells_when_it_was_said() {
+        let line = "2025-11-23T13:59:59.250Z INFO  [cam-1] recording H.264";
+        assert_eq!((said_at_ms(line), said_at_ms("panicked at")), (Some(1_763_906_399_250), None));
+    }
 
     #[test]
     fn only_a_camera_that_begins_to_record_says_so() {
