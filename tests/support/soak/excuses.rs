@@ -3,7 +3,7 @@
 use super::ledger::{Excuse, KILL_MS, Span};
 
 /// Two readings of the clock, and frames on their way.
-const READING_MS: i64 = 500;
+const READING_MS: i64 = 300;
 /// Until a camera that is well again is recorded again, at most: the recorder may just have begun a wait or an attempt.
 const RETURN_MS: i64 = 25_000;
 /// What is said of a camera this soon after it was well may still be of the connection that the fault has cut.

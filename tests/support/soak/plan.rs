@@ -61,10 +61,10 @@ pub fn plan(wish: &Wish) -> Vec<Planned> {
     let end = wish.length.saturating_sub(COOL_DOWN).max(WARM_UP);
     let mut events = Vec::new();
     kills(&mut rng, wish.kills, end, &mut events);
-    let mut stops = Duration::from_secs(rng.u64(20..60));
+    let mut stops = Duration::from_secs(rng.u64(10..40));
     while stops < end {
         events.push(Planned { at: stops, event: Event::Terminate });
-        stops += Duration::from_secs(rng.u64(60..240));
+        stops += Duration::from_secs(rng.u64(20..90));
     }
     for camera in 0..wish.cameras {
         camera_faults(&mut rng, camera, end, &mut events);
