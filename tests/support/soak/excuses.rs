@@ -40,10 +40,18 @@ impl Excuses {
     }
 
     pub fn killed(&mut self, now_ms: i64) {
-        // what was open is lost at most, even where the camera had only just come back
-        let open = Span::new(now_ms - KILL_MS, now_ms);
-        self.closed.push(Excuse { camera: None, span: open, why: "kill" });
+        for camera in 0..self.names.len() {
+            // what was open is lost at most, even where the camera had only just come back; a camera that is frozen
+            // leaves open what it sent last
+            let sent_ms = self.misbehaves_since(camera, now_ms).unwrap_or(now_ms);
+            self.close(camera, Span::new(sent_ms - KILL_MS, now_ms), "kill");
+        }
         self.all_down(now_ms, "kill");
+    }
+
+    fn misbehaves_since(&self, camera: usize, now_ms: i64) -> Option<i64> {
+        let returning = self.returning[camera].filter(|(_, well_ms)| now_ms - well_ms < RETURN_MS);
+        self.ill[camera].or(returning.map(|(from_ms, _)| from_ms))
     }
 
     pub fn terminated(&mut self, now_ms: i64) {
@@ -118,9 +126,18 @@ mod tests {
             let of = told.iter().filter(|one| one.camera.as_deref() == Some(name));
             of.map(|one| (one.span.from_ms, one.span.until_ms)).collect::<Vec<_>>()
         };
-        assert_eq!(of("a"), [(100_000, 103_000 + KEYFRAME_MS)]);
-        assert_eq!(of("b"), [(100_000, 110_000)]);
-        assert_eq!(told.iter().filter(|one| one.camera.is_none()).count(), 2);
+        let open = [(100_000 - KILL_MS, 100_000), (101_000 - KILL_MS, 101_000)];
+        assert_eq!(of("a"), [open[0], open[1], (100_000, 103_000 + KEYFRAME_MS)]);
+        assert_eq!(of("b"), [open[0], open[1], (100_000, 110_000)]);
+    }
+
+    #[test]
+    fn what_a_frozen_camera_sent_last_is_still_open_when_the_program_is_killed() {
+        let mut excuses = Excuses::new(&["a".into()]);
+        excuses.ill(0, 100_000);
+        excuses.killed(104_000);
+        let told = excuses.finish(110_000);
+        assert_eq!(told[0].span, Span::new(100_000 - READING_MS - KILL_MS, 104_000));
     }
 
     #[test]
