@@ -124,7 +124,8 @@ impl<'w> Driver<'w> {
         }
     }
 
-    /// Waits until every camera has new footage and the backlog is no more than what was closed just now.
+    /// Waits until every camera has new footage and the backlog is no more than what was closed just now: at a stop the
+    /// program need not wait for a segment whose next attempt is due later.
     pub fn drain(&mut self) {
         let began = Instant::now();
         let rows_at_the_start = self.segments_by_camera();
@@ -133,8 +134,9 @@ impl<'w> Driver<'w> {
             let new = self.segments_by_camera();
             let all_record =
                 new.len() == self.world.names.len() && new.iter().zip(&rows_at_the_start).all(|(a, b)| a > b);
-            let pending = self.number(PENDING);
-            if all_record && pending <= self.world.names.len() as i64 && self.life.stopping.is_none() {
+            let old = format!("{PENDING} AND created_at < {}", now_ms() - JUST_NOW_MS);
+            let pending = self.number(&old);
+            if all_record && pending == 0 && self.life.stopping.is_none() {
                 return;
             }
             if began.elapsed() > DRAIN_LIMIT {
@@ -250,5 +252,7 @@ impl<'w> Driver<'w> {
     }
 }
 
+/// Uploaded by now, if all is well.
+const JUST_NOW_MS: i64 = 4000;
 const PENDING: &str =
-    "SELECT sum(segments) AS n FROM totals WHERE state IN ('created', 'uploading', 'retry')";
+    "SELECT count(*) AS n FROM segments WHERE state IN ('created', 'uploading', 'retry')";
