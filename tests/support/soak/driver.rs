@@ -45,6 +45,7 @@ pub struct Driver<'w> {
     excuses: Excuses,
     tally: Tally,
     sampled: Instant,
+    looked: Instant,
 }
 
 impl<'w> Driver<'w> {
@@ -52,7 +53,8 @@ impl<'w> Driver<'w> {
         let mut excuses = Excuses::new(&world.names);
         excuses.started(now_ms());
         let life = Life::begin(workspace);
-        Self { workspace, world, life, excuses, tally: Tally::default(), sampled: Instant::now() }
+        let now = Instant::now();
+        Self { workspace, world, life, excuses, tally: Tally::default(), sampled: now, looked: now }
     }
 
     /// Carries out an event. `false`: it could not be done now and must be tried again.
@@ -91,6 +93,9 @@ impl<'w> Driver<'w> {
 
     /// Reads the log, starts a program that has ended, takes a sample now and then.
     pub fn look(&mut self) {
+        let late = self.looked.elapsed().saturating_sub(TICK);
+        self.excuses.late(i64::try_from(late.as_millis()).unwrap_or_default());
+        self.looked = Instant::now();
         self.listen();
         if let Some(status) = self.life.program.exit() {
             self.listen();
@@ -254,5 +259,4 @@ impl<'w> Driver<'w> {
 
 /// Uploaded by now, if all is well.
 const JUST_NOW_MS: i64 = 4000;
-const PENDING: &str =
-    "SELECT count(*) AS n FROM segments WHERE state IN ('created', 'uploading', 'retry')";
+const PENDING: &str = "SELECT count(*) AS n FROM segments WHERE state IN ('created', 'uploading', 'retry')";

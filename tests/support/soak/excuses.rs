@@ -2,7 +2,7 @@
 
 use super::ledger::{Excuse, KILL_MS, Span};
 
-/// Two readings of the clock, and frames on their way.
+/// Two readings of the clock, and frames on their way; more where the machine is late with everything.
 const READING_MS: i64 = 300;
 /// Until a camera that is well again is recorded again, at most: the recorder may just have begun a wait or an attempt.
 const RETURN_MS: i64 = 25_000;
@@ -21,6 +21,8 @@ pub struct Excuses {
     ill: Vec<Option<i64>>,
     /// By camera: since when it misbehaved, and since when it is well, while it is not recorded again.
     returning: Vec<Option<(i64, i64)>>,
+    /// How late the machine is with what is due, of late.
+    late_ms: i64,
 }
 
 impl Excuses {
@@ -32,7 +34,17 @@ impl Excuses {
             down: vec![None; count],
             ill: vec![None; count],
             returning: vec![None; count],
+            late_ms: 0,
         }
+    }
+
+    /// Told at every look: how much later than planned it comes.
+    pub fn late(&mut self, late_ms: i64) {
+        self.late_ms = late_ms.max(self.late_ms * 9 / 10);
+    }
+
+    fn reading_ms(&self) -> i64 {
+        READING_MS + 2 * self.late_ms
     }
 
     pub fn started(&mut self, now_ms: i64) {
@@ -44,7 +56,8 @@ impl Excuses {
             // what was open is lost at most, even where the camera had only just come back; a camera that is frozen
             // leaves open what it sent last
             let sent_ms = self.misbehaves_since(camera, now_ms).unwrap_or(now_ms);
-            self.close(camera, Span::new(sent_ms - KILL_MS, now_ms), "kill");
+            let open_ms = KILL_MS + 2 * self.late_ms;
+            self.close(camera, Span::new(sent_ms - open_ms, now_ms), "kill");
         }
         self.all_down(now_ms, "kill");
     }
@@ -55,7 +68,7 @@ impl Excuses {
     }
 
     pub fn terminated(&mut self, now_ms: i64) {
-        self.all_down(now_ms - READING_MS, "restart");
+        self.all_down(now_ms - self.reading_ms(), "restart");
     }
 
     /// `at_ms`: when the program began to record the camera, by its own word.
@@ -70,7 +83,8 @@ impl Excuses {
     }
 
     pub fn ill(&mut self, camera: usize, now_ms: i64) {
-        self.ill[camera].get_or_insert(now_ms - READING_MS);
+        let from_ms = now_ms - self.reading_ms();
+        self.ill[camera].get_or_insert(from_ms);
     }
 
     /// A camera that only froze for a moment is not begun anew, and nothing says that it is recorded again.
@@ -138,6 +152,19 @@ mod tests {
         excuses.killed(104_000);
         let told = excuses.finish(110_000);
         assert_eq!(told[0].span, Span::new(100_000 - READING_MS - KILL_MS, 104_000));
+    }
+
+    #[test]
+    fn a_machine_that_is_late_explains_more_for_a_while() {
+        let from_ms = |looks: usize| {
+            let mut excuses = Excuses::new(&["a".into()]);
+            excuses.late(400);
+            (0..looks).for_each(|_| excuses.late(0));
+            excuses.terminated(100_000);
+            excuses.finish(110_000)[0].span.from_ms
+        };
+        assert_eq!(from_ms(0), 100_000 - READING_MS - 800);
+        assert_eq!(from_ms(100), 100_000 - READING_MS);
     }
 
     #[test]
