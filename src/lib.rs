@@ -34,7 +34,9 @@
 //! 5. A row is `uploaded` only after S3 confirmed these bytes.
 //! 6. Media sequence and discontinuity sequence are columns: they only rise, also across restarts.
 //! 7. Time on disk, in keys and rows is UTC. Durations come from media time, waiting from monotonic clocks.
-//! 8. No secret reaches a log line, an error, an answer or a process list.
+//! 8. From a camera's first run on, segments and gaps tile its time: every second is footage or has a cause
+//!    ([`store::Store::coverage`]). Runs say why they ended, and the insert of a segment writes the gap before it.
+//! 9. No secret reaches a log line, an error, an answer or a process list.
 //!
 //! # Reading order
 //! this page → [`app`] → `camera/supervisor.rs` → `store/mod.rs` → `upload/mod.rs` → `http/route.rs`.

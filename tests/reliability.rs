@@ -10,3 +10,4 @@ mod crashes;
 mod disks;
 mod document;
 mod stores;
+mod watch;

@@ -98,7 +98,19 @@ mod tests {
             let duration = Duration::from_secs(10);
             let (start, camera) = (at(from), camera.clone());
             let (time_source, md5, sha256) = (TimeSource::Arrival, [0; 16], [0; 32]);
-            store.insert(&NewSegment { camera, run, start, time_source, duration, bytes: 1, md5, sha256, file }).unwrap();
+            store
+                .insert(&NewSegment {
+                    camera,
+                    run,
+                    start,
+                    time_source,
+                    duration,
+                    bytes: 1,
+                    md5,
+                    sha256,
+                    file,
+                })
+                .unwrap();
         };
         let mut book = Book::new(camera.clone(), store.clone());
         let first = book.begin(at(0)).unwrap();

@@ -79,7 +79,9 @@ impl Failure {
             Failure::Denied | Failure::NotFound => Cause::Denied,
             Failure::Unreachable(_) | Failure::Ended | Failure::SetupRefused(_) => Cause::Unreachable,
             Failure::Stalled(_) | Failure::NoKeyframe(_) | Failure::NoFirstFrame(_) => Cause::Stalled,
-            Failure::OtherCodec(_) | Failure::UnsupportedCodec(_) | Failure::CodecFailed { .. } => Cause::Codec,
+            Failure::OtherCodec(_) | Failure::UnsupportedCodec(_) | Failure::CodecFailed { .. } => {
+                Cause::Codec
+            }
             Failure::Pipeline(_) => Cause::Pipeline,
             Failure::Disk(_) => Cause::Disk,
             Failure::Database(_) => Cause::Database,

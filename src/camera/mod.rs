@@ -16,6 +16,7 @@ use crate::store::Store;
 
 mod book;
 pub mod choice;
+mod clock;
 pub mod codec;
 mod errors;
 pub mod failure;

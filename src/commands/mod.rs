@@ -14,6 +14,7 @@ use crate::shutdown::Shutdown;
 use crate::store::Store;
 
 mod check;
+mod report;
 mod status;
 
 /// Everything after the arguments: carries out the command, tells its error, gives the code to exit with. Apart from
@@ -48,6 +49,10 @@ pub fn execute(cli: &Cli) -> Result<u8> {
         Command::Status { json } => {
             quiet_log()?;
             status::status(&load(&path)?, *json)
+        }
+        Command::Report { camera, date, json } => {
+            quiet_log()?;
+            report::report(&load(&path)?, camera.as_deref(), date.as_deref(), *json)
         }
         Command::Retry { camera } => {
             quiet_log()?;

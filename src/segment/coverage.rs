@@ -178,7 +178,12 @@ mod tests {
     }
 
     /// The first 100 seconds as text, a tile a word.
-    fn told(first: Option<i64>, segments: &[(i64, i64, State)], gaps: &[(i64, i64)], open: Option<(i64, i64)>) -> String {
+    fn told(
+        first: Option<i64>,
+        segments: &[(i64, i64, State)],
+        gaps: &[(i64, i64)],
+        open: Option<(i64, i64)>,
+    ) -> String {
         let facts = Facts {
             first: first.map(at),
             segments: segments.iter().map(|(start, end, state)| (at(*start), at(*end), *state)).collect(),
@@ -216,7 +221,12 @@ mod tests {
             (
                 (
                     Some(10_000),
-                    &[(10_000, 20_000, Cleaned), (20_000, 30_000, Uploaded), (30_000, 40_000, Retry), (40_000, 50_000, Created)][..],
+                    &[
+                        (10_000, 20_000, Cleaned),
+                        (20_000, 30_000, Uploaded),
+                        (30_000, 40_000, Retry),
+                        (40_000, 50_000, Created),
+                    ][..],
                     &[(60_000, 100_000)][..],
                     Some((50_000, 60_000)),
                 ),
@@ -242,7 +252,12 @@ mod tests {
             ),
             // a clock that went back: overlaps count once, as the best of them, and the order of rows does not matter
             (
-                (Some(0), &[(30_000, 90_000, Created), (0, 50_000, Uploaded), (40_000, 45_000, Lost)][..], &[(90_000, 100_000)][..], None),
+                (
+                    Some(0),
+                    &[(30_000, 90_000, Created), (0, 50_000, Uploaded), (40_000, 45_000, Lost)][..],
+                    &[(90_000, 100_000)][..],
+                    None,
+                ),
                 "up:50000 wait:90000 gap:100000",
             ),
             // a gap never hides footage

@@ -181,7 +181,11 @@ mod tests {
             // the wait after an attempt is that attempt's
             (
                 stalled,
-                vec![(6_000, Unreachable, "refused"), (8_000, Unreachable, "refused"), (50_000, Denied, "401")],
+                vec![
+                    (6_000, Unreachable, "refused"),
+                    (8_000, Unreachable, "refused"),
+                    (50_000, Denied, "401"),
+                ],
                 vec![
                     (0, 6_000, Stalled, "stalled"),
                     (6_000, 50_000, Unreachable, "refused"),
@@ -213,8 +217,10 @@ mod tests {
                 vec![(0, 50_000, Stalled, "stalled"), (50_000, 100_000, Unreachable, "refused")],
             ),
         ] {
-            let expected: Vec<_> =
-                expected.into_iter().map(|(from, to, cause, reason)| (from, to, cause, reason.to_owned())).collect();
+            let expected: Vec<_> = expected
+                .into_iter()
+                .map(|(from, to, cause, reason)| (from, to, cause, reason.to_owned()))
+                .collect();
             assert_eq!(explained(before, &runs), expected, "{runs:?}");
         }
     }

@@ -65,12 +65,9 @@ fn segments_between(
     let mut statement = connection.prepare_cached(SEGMENTS_BETWEEN).sql(what)?;
     let names = (from.epoch_seconds() - NAMED_WITHIN_S, to.epoch_seconds() + NAMED_WITHIN_S);
     let rows = statement
-        .query_map(
-            params![camera.as_str(), names.0, names.1, from.as_millis(), to.as_millis()],
-            |row| {
-                Ok((Timestamp::from_millis(row.get(0)?), Timestamp::from_millis(row.get(1)?), state(row, 2)?))
-            },
-        )
+        .query_map(params![camera.as_str(), names.0, names.1, from.as_millis(), to.as_millis()], |row| {
+            Ok((Timestamp::from_millis(row.get(0)?), Timestamp::from_millis(row.get(1)?), state(row, 2)?))
+        })
         .sql(what)?;
     rows.collect::<rusqlite::Result<_>>().sql(what)
 }
@@ -83,7 +80,8 @@ const SEGMENTS_BETWEEN: &str = "SELECT start_ms, start_ms + duration_us / 1000, 
 /// The end of the newest footage before `now`; the first run's beginning where there is none. `None`: never tried.
 fn footage_end(connection: &Connection, camera: &CameraName, now: Timestamp) -> Result<Option<End>> {
     if let Some(covered) = covered(connection, camera)? {
-        let of_run = |at, run| -> Result<_> { Ok(Some(End { at, why: why_of(connection, run)?, run: Some(run) })) };
+        let of_run =
+            |at, run| -> Result<_> { Ok(Some(End { at, why: why_of(connection, run)?, run: Some(run) })) };
         if covered.end <= now {
             return of_run(covered.end, covered.end_run);
         }

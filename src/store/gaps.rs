@@ -108,7 +108,12 @@ fn first_of_all(tx: &Transaction<'_>, new: &NewSegment) -> Result<()> {
     add_all(tx, explain(&new.camera, (began, new.start), Why::new(Cause::Unknown, ""), others))
 }
 
-fn explained(tx: &Transaction<'_>, new: &NewSegment, hole: (Timestamp, Timestamp), before: Why) -> Result<()> {
+fn explained(
+    tx: &Transaction<'_>,
+    new: &NewSegment,
+    hole: (Timestamp, Timestamp),
+    before: Why,
+) -> Result<()> {
     let runs = outcomes(tx, &new.camera, hole, Some(new.run))?;
     add_all(tx, explain(&new.camera, hole, before, runs))
 }
@@ -125,7 +130,9 @@ fn why_ended(
     }
     Ok(match new.time_source {
         TimeSource::Name => Why::new(Cause::Unknown, "nothing is known between files that were adopted"),
-        _ if end.as_millis() - start.as_millis() > STEP_MS => Why::new(Cause::Clock, "the clock was set forward"),
+        _ if end.as_millis() - start.as_millis() > STEP_MS => {
+            Why::new(Cause::Clock, "the clock was set forward")
+        }
         _ => Why::new(Cause::Quiet, "the camera sent no video"),
     })
 }
@@ -226,7 +233,9 @@ pub(super) fn newest(connection: &Connection, camera: &CameraName) -> Result<Opt
         )
         .and_then(|mut statement| {
             statement
-                .query_row([camera.as_str()], |row| Ok((Timestamp::from_millis(row.get(0)?), RunId(row.get(1)?))))
+                .query_row([camera.as_str()], |row| {
+                    Ok((Timestamp::from_millis(row.get(0)?), RunId(row.get(1)?)))
+                })
                 .optional()
         })
         .sql(|| "find newest segment")
@@ -279,11 +288,13 @@ fn add_all(tx: &Transaction<'_>, gaps: Vec<Gap>) -> Result<()> {
 fn add(tx: &Transaction<'_>, gap: &Gap) -> Result<()> {
     let what = || "add gap";
     let (start, end) = (gap.start.as_millis(), gap.end.as_millis());
-    tx.prepare_cached("INSERT INTO gaps (camera, start_ms, end_ms, cause, reason) VALUES (?1, ?2, ?3, ?4, ?5)")
-        .and_then(|mut statement| {
-            statement.execute(params![gap.camera.as_str(), start, end, gap.cause.as_str(), gap.reason])
-        })
-        .sql(what)?;
+    tx.prepare_cached(
+        "INSERT INTO gaps (camera, start_ms, end_ms, cause, reason) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )
+    .and_then(|mut statement| {
+        statement.execute(params![gap.camera.as_str(), start, end, gap.cause.as_str(), gap.reason])
+    })
+    .sql(what)?;
     let hour = gap.start.hour();
     if gap.end.hour() > hour {
         tx.prepare_cached(

@@ -9,9 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, named_params, params}
 use super::sql::{COLUMNS, HAS_FILE, SqlContext, segment, signed, unsigned};
 use super::{RunEnd, Store, files, gaps};
 use crate::error::{Error, Kind, Result};
-use crate::segment::{
-    CameraName, FileName, NewSegment, RunId, Segment, SegmentId, State, Timestamp, Why,
-};
+use crate::segment::{CameraName, FileName, NewSegment, RunId, Segment, SegmentId, State, Timestamp, Why};
 use crate::status::CameraState;
 
 impl Store {
@@ -218,12 +216,7 @@ pub(super) fn begin_run(tx: &Transaction<'_>, camera: &CameraName, now: Timestam
         .sql(|| format!("begin run of {camera}"))
 }
 
-pub(super) fn note_outage(
-    tx: &Transaction<'_>,
-    camera: &CameraName,
-    at: Timestamp,
-    why: &Why,
-) -> Result<()> {
+pub(super) fn note_outage(tx: &Transaction<'_>, camera: &CameraName, at: Timestamp, why: &Why) -> Result<()> {
     let run = begin_run(tx, camera, at)?;
     end_run(tx, run, at, why)
 }

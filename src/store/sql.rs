@@ -8,9 +8,7 @@ use rusqlite::types::Type;
 use rusqlite::{ErrorCode, Row};
 
 use crate::error::{Error, Kind, Result};
-use crate::segment::{
-    CameraName, Cause, FileName, RunId, Segment, SegmentId, State, TimeSource, Timestamp,
-};
+use crate::segment::{CameraName, Cause, FileName, RunId, Segment, SegmentId, State, TimeSource, Timestamp};
 
 /// The states that [`State::has_file`] names. The partial indexes say exactly this, and SQLite uses them only
 /// for queries that repeat it.

@@ -40,8 +40,14 @@ pub(super) fn verify_time(
         let of_kind = if is_gap { &mut gaps } else { &mut footage };
         *of_kind = Some(end).max(*of_kind);
     }
-    let noted = covered(&tx, camera)?;
-    if noted.map(|noted| (noted.start, noted.end)) != first.zip(footage) {
+    let agrees = match (covered(&tx, camera)?, first.zip(footage)) {
+        // the first gap may have become shorter by a rounding
+        (Some(noted), Some((first, end))) => {
+            noted.start <= first && first.since(noted.start) <= TOLERANCE && noted.end == end
+        }
+        (noted, found) => noted.is_none() && found.is_none(),
+    };
+    if !agrees {
         broken.push(format!("database: coverage of {camera} is not what its segments and gaps tile"));
     }
     Ok(())
@@ -49,8 +55,8 @@ pub(super) fn verify_time(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{HOUR, bench, stopped};
-    use super::super::testing::at;
+
+    use super::super::testing::{HOUR, at, bench, cam, stopped};
 
     #[test]
     fn a_hole_a_gap_over_footage_and_wrong_ends_are_lines() {
@@ -58,15 +64,19 @@ mod tests {
         let first = bench.run("a");
         bench.segment("a", first, HOUR);
         bench.store.end_run(first, at(HOUR + 10), &stopped("stopped")).unwrap();
-        let second = bench.store.begin_run(&super::super::testing::cam("a"), at(HOUR + 40)).unwrap();
+        let second = bench.store.begin_run(&cam("a"), at(HOUR + 40)).unwrap();
         bench.segment("a", second, HOUR + 40);
         assert_eq!(bench.store.verify().unwrap(), [""; 0]);
         for (lie, line) in [
-            ("UPDATE gaps SET end_ms = end_ms - 101", "neither footage nor a gap from 2025-11-23T13:00:39.899Z"),
+            (
+                "UPDATE gaps SET end_ms = end_ms - 101",
+                "neither footage nor a gap from 2025-11-23T13:00:39.899Z",
+            ),
             ("UPDATE gaps SET start_ms = start_ms - 1", "a gap over footage at 2025-11-23T13:00:09.999Z"),
             ("UPDATE gaps SET end_ms = end_ms + 1", "a gap over footage at 2025-11-23T13:00:40.000Z"),
             ("DELETE FROM gaps", "from 2025-11-23T13:00:10.000Z to 2025-11-23T13:00:40.000Z"),
             ("UPDATE coverage SET end_ms = end_ms + 1", "coverage of a is not what"),
+            ("UPDATE coverage SET start_ms = start_ms - 101", "coverage of a is not what"),
         ] {
             bench.sql(&format!("SAVEPOINT lie; {lie}"));
             bench.sql("RELEASE lie");

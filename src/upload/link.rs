@@ -10,8 +10,9 @@ use super::answer::Trouble;
 use crate::repeats::Repeats;
 
 const OUTAGE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// Nothing heals by itself here; a try now and then finds out when a person has acted.
-const MISCONFIGURED_WAIT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(300));
+/// Mostly a person must act, and a try now and then finds out when; but a clock is set, or a new right is known
+/// everywhere, within seconds.
+const MISCONFIGURED_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 
 /// How the link is; owned by the worker.
 #[derive(Debug, Default)]
@@ -61,6 +62,13 @@ impl Link {
     pub fn succeeded(&mut self, now: Instant) -> Option<String> {
         self.down.take()?;
         self.repeats.recovered(now)
+    }
+
+    /// What kept it down may be over: the next probe is due at once.
+    pub fn try_now(&mut self, now: Instant) {
+        if let Some(down) = &mut self.down {
+            down.next_probe = now;
+        }
     }
 
     pub fn is_up(&self) -> bool {
@@ -122,6 +130,15 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_was_set_ends_the_wait_for_the_next_probe() {
+        let (mut link, now) = (Link::default(), Instant::now());
+        link.failed(now, &outage("the clock is wrong"), 1.0);
+        assert_eq!(link.free_slots(now, 0, 4), 0);
+        link.try_now(now);
+        assert_eq!(link.free_slots(now, 0, 4), 1);
+    }
+
+    #[test]
     fn the_wait_doubles_from_one_second_to_a_minute() {
         let (mut link, mut now, mut waits) = (Link::default(), Instant::now(), Vec::new());
         for _ in 0..9 {
@@ -134,15 +151,15 @@ mod tests {
     }
 
     #[test]
-    fn a_misconfiguration_is_tried_every_one_to_five_minutes() {
+    fn a_misconfiguration_is_tried_ever_more_seldom_up_to_every_five_minutes() {
         let (mut link, mut now, mut waits) = (Link::default(), Instant::now(), Vec::new());
-        for _ in 0..4 {
+        for _ in 0..8 {
             link.failed(now, &wrong_keys(), 1.0);
             let next = link.next_probe().unwrap();
             waits.push(next.duration_since(now).as_secs());
             now = next;
         }
-        assert_eq!(waits, [60, 120, 240, 300]);
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300]);
     }
 
     #[test]

@@ -9,14 +9,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
+use sha2::Sha256;
 
-use super::answer::{self, Trouble};
+use super::answer::Trouble;
 use super::link::object_backoff;
 use super::manifest;
+use super::proof;
 use super::s3::{Body, Put, S3};
 use crate::error::Result;
 use crate::repeats::Repeats;
-use crate::segment::{CameraName, RunId, Segment, Timestamp};
+use crate::segment::{CameraName, Segment, Timestamp};
 use crate::store::{OpenManifest, Store};
 
 const REWRITE_EVERY: Duration = Duration::from_secs(60);
@@ -103,6 +105,9 @@ impl Manifests {
     /// The link's trouble, if nothing got through; else each hour that failed rests, longer each time.
     fn judge(&self, written: usize, failed: Vec<(OpenManifest, Trouble)>) -> Result<usize, Trouble> {
         let mut memory = self.memory();
+        if failed.is_empty() && memory.resting.is_empty() {
+            memory.well();
+        }
         let mut of_the_link = None;
         for (hour, trouble) in failed {
             let place = place(&hour);
@@ -135,12 +140,12 @@ impl Manifests {
     /// the hour.
     async fn texts(&self, hour: &OpenManifest, ended: bool) -> Result<Vec<(String, String)>> {
         let (camera, start) = (hour.camera.clone(), hour.hour);
-        let (segments, run_ends) = self
+        let (segments, gaps) = self
             .store
             .call(move |store| {
                 let segments = store.hour(&camera, start)?;
-                let run_ends = run_ends(store, &segments)?;
-                Ok((segments, run_ends))
+                let gaps = store.gaps(&camera, start, start.plus(HOUR))?;
+                Ok((segments, gaps))
             })
             .await?;
         let mut folders: BTreeMap<String, Vec<Segment>> = BTreeMap::new();
@@ -149,8 +154,7 @@ impl Manifests {
             folders.entry(folder).or_default().push(segment);
         }
         let text = |(folder, segments): (String, Vec<Segment>)| {
-            let hour =
-                manifest::Hour { segments: &segments, run_ends: &run_ends, ended, target: self.target };
+            let hour = manifest::Hour { segments: &segments, gaps: &gaps, ended, target: self.target };
             Some((format!("{folder}/{FILE}"), manifest::text(&hour)?))
         };
         Ok(folders.into_iter().filter_map(text).collect())
@@ -161,12 +165,14 @@ impl Manifests {
             key,
             content_type: "application/vnd.apple.mpegurl",
             md5: Md5::digest(&text).into(),
+            sha256: Some(Sha256::digest(&text).into()),
             // `retry` may bring a failed segment into an hour that was final
             cache_control: Some(if ended { "max-age=300" } else { "no-cache" }),
             ..Put::default()
         };
+        let expected = proof::expected(text.as_bytes());
         let reply = self.s3.put(&put, Body::Bytes(Bytes::from(text))).await;
-        answer::plain(&reply, self.s3.place(), Timestamp::now())
+        proof::stored(&self.s3, key, &reply, &expected).await
     }
 }
 
@@ -174,6 +180,12 @@ impl Memory {
     fn say(&mut self, cause: &str) {
         if let Some(line) = self.repeats.failed(cause, Instant::now()) {
             log::warn!("[upload] manifests: {line}");
+        }
+    }
+
+    fn well(&mut self) {
+        if let Some(line) = self.repeats.recovered(Instant::now()) {
+            log::info!("[upload] manifests: {line}");
         }
     }
 }
@@ -191,19 +203,6 @@ fn due(hour: &OpenManifest, now: Timestamp, target: Duration, stopping: bool) ->
     let changed = hour.changes > hour.written_changes;
     let rested = hour.written_at.is_none_or(|at| now.since(at) >= REWRITE_EVERY || now < at);
     if changed && (rested || stopping) { Due::Open } else { Due::Not }
-}
-
-/// Why the runs ended after which this hour has segments of another.
-fn run_ends(store: &Store, segments: &[Segment]) -> Result<HashMap<RunId, String>> {
-    let mut run_ends = HashMap::new();
-    for pair in segments.windows(2) {
-        if pair[0].run != pair[1].run
-            && let Some(reason) = store.run_end(pair[0].run)?.and_then(|end| end.reason)
-        {
-            run_ends.insert(pair[0].run, reason);
-        }
-    }
-    Ok(run_ends)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use super::link::{Link, object_backoff};
 use super::manifests::Manifests;
 use super::probe::{self, Found};
 use super::s3::S3;
+use super::steps::Steps;
 use super::suspects::Suspects;
 use crate::config::S3Config;
 use crate::repeats::Repeats;
@@ -62,6 +63,7 @@ struct Loop {
     /// What a process that died left in `uploading` is taken over.
     recovered: bool,
     suspects: Suspects,
+    clock: Steps,
     jobs: JoinSet<Done>,
     /// Segments under way, by their task.
     in_flight: HashMap<Id, Segment>,
@@ -126,6 +128,10 @@ impl Worker {
     /// Starts what may start now. Returns whether anything was started.
     async fn start_jobs(&mut self, stopping: bool) -> bool {
         let now = Instant::now();
+        if self.state.clock.look(now, Timestamp::now()) {
+            self.state.link.try_now(now);
+            self.state.manifest_link.try_now(now);
+        }
         // while stopping, an outage is not waited out: what is not uploaded stays queued
         if stopping && !self.state.link.is_up() {
             return false;

@@ -13,7 +13,7 @@ const PATIENCE_S: u64 = 35;
 
 /// What the most of these have in common: told with the next segment, healed with the next probe.
 const TOLD: Scenario =
-    Scenario { told_within_s: Some(15), heals_within_s: Some(25), log_lines: Some(3), ..Scenario::QUIET };
+    Scenario { told_within_s: Some(10), heals_within_s: Some(20), log_lines: Some(3), ..Scenario::QUIET };
 /// Nobody needs to know.
 const UNNOTICED: Scenario = Scenario { heals_within_s: Some(15), log_lines: Some(0), ..Scenario::QUIET };
 const HANGS: Scenario =
@@ -164,6 +164,12 @@ scenarios! { STORES:
         health: Some("broke"), ..TOLD
     }, |scenario| everything(scenario, Fault::Garbage);
 
+    s3_refuses_every_object => Scenario {
+        fault: "400 to every segment, again and again",
+        outcome: "after `s3.max_retries` tries it is `failed`; its file stays, and `retry` queues it again",
+        health: Some("were refused by S3"), ..TOLD
+    }, refused;
+
     nothing_listens => Scenario {
         fault: "connection refused",
         outcome: "segments wait; certainly nothing was stored, so nothing is looked up",
@@ -208,8 +214,29 @@ scenarios! { STORES:
     half_of_all_requests_fail_in_all_ways => Scenario {
         fault: "half of all requests fail in all these ways, by a seeded plan",
         outcome: "every segment is stored once; the log stays short",
-        heals_within_s: Some(90), log_lines: Some(12), ..Scenario::QUIET
-    }, |scenario| mixed(scenario, fastrand::u64(..), 50);
+        health: Some("uploads"), told_within_s: Some(35), heals_within_s: Some(90), log_lines: Some(12),
+    }, |scenario| mixed(scenario, 3, 50);
+}
+
+fn refused(scenario: &Scenario) {
+    let (bucket, camera) = (Bucket::new(), camera());
+    let workspace = Workspace::new(settings(&bucket, &camera).set("s3.max_retries", 1), &bucket.server);
+    let program = Program::start(&workspace);
+    uploaded(&workspace, "gate", 1);
+    bucket.server.set_faults(Plan::always(Fault::Refuse(400, "EntityTooLarge")).meeting(Meets::Segments));
+    is_told(&program, scenario);
+    let failed = || rows(&workspace).iter().filter(|row| row.state == "failed").count();
+    eventually(LIMIT, "four failed segments", || failed() >= 4);
+    let lines = troubles(&program);
+    assert!(lines.len() <= scenario.log_lines.unwrap_or_default(), "{lines:#?}");
+    bucket.server.heal();
+    let count = rows(&workspace).len();
+    assert!(workspace.run(&["retry"]).status.success());
+    // one that failed just before S3 was well again
+    eventually(LIMIT, "no failed segment", || failed() == 0 || !workspace.run(&["retry"]).status.success());
+    heals(&program, &workspace, scenario, count);
+    stops(program);
+    assert_nothing_lost_or_doubled(&workspace, &bucket);
 }
 
 fn no_address(scenario: &Scenario) {
@@ -258,7 +285,11 @@ fn mixed(scenario: &Scenario, seed: u64, percent: u8) {
     uploaded(&workspace, "gate", 1);
     bucket.server.set_faults(Plan::mix(seed, percent));
     let recorded = rows(&workspace).len() + SEGMENTS;
-    eventually(LIMIT, "segments recorded meanwhile", || rows(&workspace).len() >= recorded);
+    is_told(&program, scenario);
+    eventually(LIMIT, "segments and faults", || {
+        let (count, faults) = (rows(&workspace).len(), bucket.server.faults_met());
+        if count >= recorded && faults >= SEGMENTS { Ok(()) } else { Err(format!("{count}, {faults}")) }
+    });
     bucket.server.heal();
     heals(&program, &workspace, scenario, recorded);
     let lines = troubles(&program);

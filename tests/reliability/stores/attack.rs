@@ -32,7 +32,7 @@ impl<'s> Attack<'s> {
         let (mut bucket, camera) = (Bucket::new(), camera());
         (self.prepare)(&bucket);
         let workspace = Workspace::new(&settings(&bucket, &camera), &bucket.server);
-        let mut program = Program::start(&workspace);
+        let program = Program::start(&workspace);
         uploaded(&workspace, "gate", 1);
         let quiet = troubles(&program);
 
@@ -56,6 +56,7 @@ impl<'s> Attack<'s> {
 
         let lines = troubles(&program).split_off(quiet.len());
         stops(program);
+        assert_eq!(lines.is_empty(), self.scenario.health.is_none(), "{lines:#?}");
         let most = self.scenario.log_lines.expect("the row says how many lines");
         assert!(lines.len() <= most, "{} lines: {lines:#?}", lines.len());
         assert_nothing_lost_or_doubled(&workspace, &bucket);

@@ -54,6 +54,8 @@ struct Noted {
     /// Come first, whatever the plan.
     spoilt_next: VecDeque<Fault>,
     plan: Option<Plan>,
+    /// All plans so far, for a person who wonders why a test failed.
+    plans: Vec<String>,
     faults_met: usize,
     ignores_conditions: bool,
 }
@@ -99,11 +101,13 @@ impl Witness {
     }
 
     pub(super) fn set_plan(&self, plan: Option<Plan>) {
-        self.lock().plan = plan;
+        let mut noted = self.lock();
+        noted.plans.extend(plan.as_ref().map(|plan| format!("{plan:?}")));
+        noted.plan = plan;
     }
 
-    pub(super) fn plan(&self) -> Option<Plan> {
-        self.lock().plan.clone()
+    pub(super) fn plans(&self) -> Vec<String> {
+        self.lock().plans.clone()
     }
 
     pub(super) fn faults_met(&self) -> usize {
