@@ -28,7 +28,8 @@
 //! 2. Every .ts on disk has a row, but for the open one of each running camera; recovery at start adopts the rest
 //!    ([`store::Store::recover_files`]).
 //! 3. A file is unlinked only when its row allows it: `cleaned` or `dropped` is written first
-//!    ([`store::Store::retain`]).
+//!    ([`store::Store::retain`]). The database keeps room of its own for that on a full disk
+//!    ([`store::Store::keep_reserve`]).
 //! 4. A name is never used twice, an object never overwritten by other bytes: rows are never deleted, files are
 //!    created with `O_EXCL`, and a PUT that could overwrite is preceded by HEAD ([`upload`]).
 //! 5. A row is `uploaded` only after S3 confirmed these bytes.

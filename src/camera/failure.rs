@@ -57,6 +57,15 @@ impl Failure {
         }
     }
 
+    /// The longest wait before the next run. A camera that is away may be spared; our own disk and database are asked
+    /// before the camera is, and footage is lost until they are asked again.
+    pub fn longest_wait(&self) -> Duration {
+        match self {
+            Failure::Disk(_) | Failure::Database(_) => Duration::from_secs(3),
+            _ => Duration::MAX,
+        }
+    }
+
     /// Nobody but a person can mend this.
     pub fn needs_a_person(&self) -> bool {
         matches!(

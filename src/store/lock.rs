@@ -33,7 +33,8 @@ pub(super) fn take(database: &Path, role: Role) -> Result<RoleLock> {
     for attempt in 1..=TRIES {
         match file.try_lock() {
             Ok(()) => {
-                note_owner(&mut file).context(Kind::Disk, || what(database, role))?;
+                // only for the message: on a full disk the lock holds without its owner's number
+                let _ = note_owner(&mut file);
                 return Ok(RoleLock { _file: file });
             }
             Err(TryLockError::WouldBlock) if attempt < TRIES => std::thread::sleep(PAUSE),

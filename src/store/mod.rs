@@ -4,8 +4,10 @@
 //! Several processes may share one database; [`Store::lock`] says which of them captures, uploads, serves.
 //!
 //! Where to find what: `rows` (what capture writes, what viewers read), `queue` (the uploader's moves),
-//! `gaps` (time without footage) and `coverage` (what became of a time), `manifests`, `stats`, `recover` and `adopt` (start after a crash), `retain` with the pure `plan` (what may go),
-//! `verify` (fsck), `connection`, `migrate` and `lock` (opening). The order that keeps footage safe is always
+//! `gaps` (time without footage) and `coverage` (what became of a time), `manifests`, `stats`, `recover` and
+//! `adopt` (start after a crash), `retain` with the pure `plan` (what may go), `space` (how full the disk is),
+//! `reserve` (the database's own room on it), `verify` (fsck), `connection`, `migrate` and `lock` (opening).
+//! The order that keeps footage safe is always
 //! the same: a file is complete before its row says so, and a row gives a file up before the file goes.
 
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ use crate::config::StorageConfig;
 use crate::error::{Error, Kind, Result};
 use crate::segment::{CameraName, FileName, Prefix, RunId, State, Timestamp};
 use crate::status::CameraState;
+pub use space::{Low, Space};
 use sql::SqlContext;
 
 mod adopt;
@@ -32,8 +35,10 @@ mod migrate;
 mod plan;
 mod queue;
 mod recover;
+mod reserve;
 mod retain;
 mod rows;
+mod space;
 mod sql;
 mod stats;
 #[cfg(test)]
@@ -103,6 +108,8 @@ pub struct Retained {
     pub cleaned_early: usize,
     /// Un-uploaded segments given up, oldest first.
     pub dropped: Vec<(CameraName, FileName)>,
+    /// Their bytes together.
+    pub dropped_bytes: u64,
     /// Space is short and nothing more can go.
     pub still_short: bool,
 }
@@ -147,7 +154,13 @@ impl Store {
     /// Opens or creates database and folder, migrates, refuses a database of a newer version.
     pub fn open(config: &StorageConfig, prefix: &Prefix) -> Result<Store> {
         connection::create_folder(&config.segments_dir, "storage.segments_dir")?;
-        let (writer, reader) = connection::open(&config.database)?;
+        let (writer, reader) = match connection::open(&config.database) {
+            // it was full when the program ended: the room that is kept for rows is for this, too
+            Err(error) if error.kind() == Kind::Disk && reserve::open(&config.database) => {
+                connection::open(&config.database)?
+            }
+            answer => answer?,
+        };
         let limits = plan::Limits {
             local_buffer: config.local_buffer,
             max_size_bytes: config.max_size_bytes,
@@ -190,8 +203,18 @@ impl Store {
         lock::is_held(&self.inner.database, role)
     }
 
-    /// One transaction that takes SQLite's write lock at once, so that what it reads cannot change under it.
-    fn write<T>(&self, what: &str, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+    /// One transaction that takes SQLite's write lock at once, so that what it reads cannot change under it. On a full
+    /// disk it is tried again with the room that is kept for it, so `work` may run twice.
+    fn write<T>(&self, what: &str, mut work: impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        match self.write_once(what, &mut work) {
+            Err(error) if error.kind() == Kind::Disk && reserve::open(&self.inner.database) => {
+                self.write_once(what, &mut work)
+            }
+            answer => answer,
+        }
+    }
+
+    fn write_once<T>(&self, what: &str, work: &mut impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut connection = guard(&self.inner.writer);
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).sql(|| what)?;
         let value = work(&tx)?;

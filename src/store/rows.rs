@@ -47,14 +47,16 @@ impl Store {
         })
     }
 
-    /// Folder of one camera's files; created if missing.
+    /// Folder of one camera's files; created if missing, and proved to take a file.
     ///
     /// # Errors
-    /// `Kind::Disk` also when the disk is not mounted: below its mount point nobody would find the footage again.
+    /// `Kind::Disk` also when the disk is full, and when it is not mounted: below its mount point nobody would find
+    /// the footage again.
     pub fn camera_dir(&self, camera: &CameraName) -> Result<PathBuf> {
         self.require_marker()?;
         let folder = self.inner.segments_dir.join(camera.as_str());
         files::create_synced(&folder)?;
+        files::prove_writable(&folder)?;
         Ok(folder)
     }
 

@@ -11,6 +11,9 @@ use std::time::Duration;
 use crate::segment::gap::TOLERANCE;
 use crate::segment::{self, Segment, State, Timestamp};
 
+/// Neighbours overlap by less than this where nobody set a clock back: times are rounded, and follow drift.
+const ROUNDING: Duration = Duration::from_secs(1);
+
 /// What is known beside the rows.
 pub struct Hour<'a> {
     /// All rows of the hour in sequence order, any state.
@@ -81,7 +84,7 @@ pub fn text(hour: &Hour<'_>) -> Option<String> {
 fn write_segment(text: &mut String, segment: &Segment, before: Option<&Segment>, gap_since: bool) {
     let same_run = before.is_some_and(|before| before.run == segment.run && !gap_since);
     // a clock that was set back leaves no gap, but the sum of the durations is not the time any more
-    let joined = same_run && before.is_some_and(|before| before.end().since(segment.start) <= HOLE);
+    let joined = same_run && before.is_some_and(|before| before.end().since(segment.start) <= ROUNDING);
     if before.is_some() && !same_run {
         text.push_str("#EXT-X-DISCONTINUITY\n");
     }
