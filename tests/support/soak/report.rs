@@ -53,7 +53,7 @@ impl Report {
             let _ = writeln!(text, "every promise held");
             return text;
         }
-        let _ = writeln!(text, "{} promises broke with seed {}:", broken.len(), self.wish.seed);
+        let _ = writeln!(text, "promises that broke with seed {}: {}", self.wish.seed, broken.len());
         for what in broken {
             let _ = writeln!(text, "  {what}");
         }
@@ -186,7 +186,7 @@ mod tests {
         let report = Report::new(&WISH, WISH.length, Tally::default(), verdict);
         assert!(report.is_broken());
         let table = report.table();
-        assert!(table.ends_with("1 promises broke with seed 7:\n  k was stored 2 times\n"), "{table}");
+        assert!(table.ends_with("promises that broke with seed 7: 1\n  k was stored 2 times\n"), "{table}");
         assert_eq!((&report.json()["uploaded_twice"], &report.json()["seed"]), (&1.into(), &7.into()));
         let well = Report::new(&WISH, WISH.length, Tally::default(), Verdict::default());
         assert!(!well.is_broken() && well.table().ends_with("every promise held\n"));
