@@ -1,6 +1,6 @@
 //! The test kit: real neighbours for the real program, each on a port of its own, each gone when dropped.
 //!
-//! Used by `tests/main.rs`, and through `#[path]` by `examples/demo.rs` and the benches. Nothing here knows how the
+//! Used by `tests/main.rs`, and through `#[path]` by `examples/` and the benches. Nothing here knows how the
 //! program works inside: it speaks RTSP, S3, HTTP, SQLite and signals, as the world does.
 #![allow(dead_code, unused_imports, reason = "each user of the kit uses a part of it")]
 
@@ -11,6 +11,7 @@ pub mod http;
 pub mod program;
 pub mod s3;
 pub mod settings;
+pub mod soak;
 pub mod tools;
 pub mod wait;
 
