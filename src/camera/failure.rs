@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::codec::{Codec, Role};
+use crate::segment::{Cause, Why};
 
 /// The way out of a run. The text (`Display`) is what people read in `/health` and the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,15 @@ impl Failure {
         }
     }
 
+    /// The longest wait before the next run. A camera that is away may be spared; our own disk and database are asked
+    /// before the camera is, and footage is lost until they are asked again.
+    pub fn longest_wait(&self) -> Duration {
+        match self {
+            Failure::Disk(_) | Failure::Database(_) => Duration::from_secs(3),
+            _ => Duration::MAX,
+        }
+    }
+
     /// Nobody but a person can mend this.
     pub fn needs_a_person(&self) -> bool {
         matches!(
@@ -67,6 +77,32 @@ impl Failure {
                 | Failure::Disk(_)
                 | Failure::Database(_)
         )
+    }
+}
+
+impl Failure {
+    /// The word that gaps, reports and metrics use.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Failure::Stopped => Cause::ProgramDown,
+            Failure::Denied | Failure::NotFound => Cause::Denied,
+            Failure::Unreachable(_) | Failure::Ended | Failure::SetupRefused(_) => Cause::Unreachable,
+            Failure::Stalled(_) | Failure::NoKeyframe(_) | Failure::NoFirstFrame(_) => Cause::Stalled,
+            Failure::OtherCodec(_) | Failure::UnsupportedCodec(_) | Failure::CodecFailed { .. } => {
+                Cause::Codec
+            }
+            Failure::Pipeline(_) => Cause::Pipeline,
+            Failure::Disk(_) => Cause::Disk,
+            Failure::Database(_) => Cause::Database,
+        }
+    }
+
+    /// What a gap after this says.
+    pub fn why(&self) -> Why {
+        match self {
+            Failure::Stopped => Why::new(self.cause(), "program was stopped"),
+            _ => Why::new(self.cause(), self.to_string()),
+        }
     }
 }
 
@@ -108,6 +144,35 @@ impl fmt::Display for Failure {
             Failure::Pipeline(why) => write!(f, "pipeline does not work: {why}"),
             Failure::Disk(why) => write!(f, "segment folder cannot be written: {why}"),
             Failure::Database(why) => write!(f, "database cannot be written: {why}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_is_the_cause_of_a_gap() {
+        let limit = Duration::from_secs(5);
+        for (failure, cause, reason) in [
+            (Failure::Stopped, Cause::ProgramDown, "program was stopped"),
+            (Failure::Denied, Cause::Denied, "refuses user name or password"),
+            (Failure::NotFound, Cause::Denied, "404"),
+            (Failure::Unreachable("no route".into()), Cause::Unreachable, "no route"),
+            (Failure::Ended, Cause::Unreachable, "ended the stream"),
+            (Failure::SetupRefused("451".into()), Cause::Unreachable, "451"),
+            (Failure::Stalled(limit), Cause::Stalled, "5 s"),
+            (Failure::NoKeyframe(limit), Cause::Stalled, "keyframe"),
+            (Failure::NoFirstFrame(limit), Cause::Stalled, "no usable picture"),
+            (Failure::OtherCodec(Codec::H265), Cause::Codec, "H.265"),
+            (Failure::UnsupportedCodec("JPEG".into()), Cause::Codec, "JPEG"),
+            (Failure::Pipeline("no element".into()), Cause::Pipeline, "no element"),
+            (Failure::Disk("full".into()), Cause::Disk, "full"),
+            (Failure::Database("locked".into()), Cause::Database, "locked"),
+        ] {
+            let why = failure.why();
+            assert!(why.cause == cause && why.reason.contains(reason), "{why:?}");
         }
     }
 }

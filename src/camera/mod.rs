@@ -14,6 +14,7 @@ use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::store::Store;
 
+mod book;
 pub mod choice;
 mod clock;
 pub mod codec;
@@ -24,7 +25,6 @@ mod logins;
 mod pipeline;
 pub mod probe;
 pub mod prove;
-mod repeats;
 mod rows;
 mod run;
 mod segments;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::error::{Error, Result};
-use crate::segment::{CameraName, NewSegment, RunId, Segment, Timestamp};
+use crate::segment::{CameraName, NewSegment, RunId, Segment, Timestamp, Why};
 use crate::status::Board;
 use crate::store::Store;
 
@@ -37,7 +37,7 @@ pub struct Rows {
 enum Waiting {
     Begin(RunId, Timestamp),
     Row(NewSegment),
-    End(RunId, Timestamp, String),
+    End(RunId, Timestamp, Why),
 }
 
 /// What the database has just taken.
@@ -78,8 +78,8 @@ impl Rows {
     }
 
     /// Notes the end of a run, after the rows that still wait.
-    pub fn end_run(&mut self, run: RunId, now: Timestamp, reason: &str) {
-        self.put(Waiting::End(run, now, reason.to_owned()));
+    pub fn end_run(&mut self, run: RunId, now: Timestamp, why: Why) {
+        self.put(Waiting::End(run, now, why));
     }
 
     /// Inserts this row, after those that still wait.
@@ -123,8 +123,8 @@ impl Rows {
                 let row = NewSegment { run: self.number(row.run), ..row.clone() };
                 self.store.insert(&row).map(Written::Row)
             }
-            Waiting::End(run, at, reason) => {
-                self.store.end_run(self.number(*run), *at, reason).map(|()| Written::End(*run))
+            Waiting::End(run, at, why) => {
+                self.store.end_run(self.number(*run), *at, why).map(|()| Written::End(*run))
             }
         }
     }
@@ -170,7 +170,7 @@ impl Rows {
 mod tests {
     use super::*;
     use crate::config::StorageConfig;
-    use crate::segment::{FileName, Prefix};
+    use crate::segment::{Cause, FileName, Prefix};
 
     fn store(folder: &tempfile::TempDir) -> Store {
         let storage = StorageConfig {
@@ -223,13 +223,13 @@ mod tests {
         let first = rows.begin_run(at(1));
         assert!(first.0 < 0, "{first:?}");
         rows.add(row(&camera, first, 10));
-        rows.end_run(first, at(12), "stalled");
+        rows.end_run(first, at(12), Why::new(Cause::Stalled, "stalled"));
         let second = rows.begin_run(at(13));
         rows.add(row(&camera, second, 20));
         locker.execute_batch("ROLLBACK").unwrap();
         assert_eq!(rows.flush(), 0);
         rows.add(row(&camera, second, 30));
-        rows.end_run(second, at(33), "stopped");
+        rows.end_run(second, at(33), Why::new(Cause::ProgramDown, "stopped"));
 
         assert!(rows.is_empty() && rows.numbered.is_empty());
         let stored = store.newest(&camera, 9).unwrap();

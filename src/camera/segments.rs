@@ -152,7 +152,11 @@ pub fn close(
     // a cut-off file is shorter than its segment was: ask the file
     let duration = match &write_error {
         None => closed_at.saturating_sub(segment.opened_at.unwrap_or(closed_at)),
-        Some(_) => inspect(&path).map(|inspected| inspected.duration).unwrap_or_default(),
+        Some(error) => match inspect(&path) {
+            Ok(inspected) if inspected.frames > 0 => inspected.duration,
+            // nothing in it plays: it gets no row, and the look for strays keeps it aside
+            _ => return (None, Some(Failure::Disk(error.to_string()))),
+        },
     };
     let row = NewSegment {
         camera: camera.clone(),

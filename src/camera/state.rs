@@ -166,7 +166,7 @@ impl Machine {
         if failure.retries_at_once() && self.failures_in_a_row <= 4 {
             return Next::AtOnce;
         }
-        Next::Wait(self.backoff().max(failure.least_wait()))
+        Next::Wait(self.backoff().max(failure.least_wait()).min(failure.longest_wait()))
     }
 
     fn backoff(&self) -> Duration {
@@ -286,6 +286,18 @@ mod tests {
         machine.begin(Duration::ZERO);
         assert_eq!(machine.ended(&Failure::Denied, S), Next::Wait(300 * S));
         assert!(machine.reason().unwrap().contains("refuses user name or password"));
+    }
+
+    #[test]
+    fn a_full_disk_is_asked_every_few_seconds_however_long_it_was_full() {
+        let mut machine = Machine::new(1.0);
+        let mut longest = Duration::ZERO;
+        for _ in 0..20 {
+            machine.begin(Duration::ZERO);
+            let Next::Wait(wait) = machine.ended(&Failure::Disk("full".into()), S) else { panic!("no wait") };
+            longest = longest.max(wait);
+        }
+        assert_eq!(longest, 3 * S);
     }
 
     #[test]

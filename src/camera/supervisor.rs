@@ -8,11 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::CameraParts;
+use super::book::Book;
 use super::choice::Latches;
 use super::codec::{Chosen, Codec};
 use super::failure::Failure;
 use super::pipeline::{self, CameraPipeline};
-use super::repeats::Repeats;
 use super::rows::Rows;
 use super::run::Run;
 use super::segments::Opener;
@@ -20,6 +20,7 @@ use super::state::{Machine, Next};
 use super::template::Template;
 use crate::config::CameraConfig;
 use crate::error::{Error, Kind};
+use crate::repeats::Repeats;
 use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
 use crate::status::CameraState;
@@ -38,6 +39,7 @@ pub struct Supervisor {
     told: Option<(CameraState, Option<String>)>,
     /// The last run may have left a file without a row.
     strays: bool,
+    book: Book,
     /// What earlier runs taught; everything else of a run is thrown away with it.
     lessons: Lessons,
 }
@@ -61,6 +63,7 @@ impl Supervisor {
             repeats: Repeats::default(),
             told: None,
             strays: false,
+            book: Book::default(),
             lessons,
         }
     }
@@ -84,6 +87,7 @@ impl Supervisor {
                     Failure::Pipeline("internal error in this run; please report it".into())
                 });
             let failure = self.learn(failure);
+            self.book.end(&mut rows, &failure, Timestamp::now());
             let next = match machine.ended(&failure, self.epoch.elapsed()) {
                 _ if self.shutdown.is_requested() => Next::Stop,
                 next => next,
@@ -93,6 +97,7 @@ impl Supervisor {
                 break;
             }
         }
+        self.book.close(&mut rows, Timestamp::now());
         // the last chance before the program ends; after it recovery adopts the files
         let left = rows.flush();
         if left > 0 {
@@ -120,12 +125,12 @@ impl Supervisor {
             // a file whose row waits in memory is no stray
             self.adopt_strays();
         }
+        let id = self.book.begin(rows, Timestamp::now());
         let (parts, chosen) = match self.build() {
             Ok(built) => built,
             Err(error) if error.kind() == Kind::Disk => return Failure::Disk(error.to_string()),
             Err(error) => return Failure::Pipeline(error.to_string()),
         };
-        let id = rows.begin_run(Timestamp::now());
         let shutdown = self.shutdown.clone();
         let run = Run {
             id,
@@ -137,9 +142,7 @@ impl Supervisor {
             shutdown: &shutdown,
             epoch: self.epoch,
         };
-        let failure = run.play(machine, &mut |machine| self.tell(machine));
-        rows.end_run(id, Timestamp::now(), &failure.to_string());
-        failure
+        run.play(machine, &mut |machine| self.tell(machine))
     }
 
     /// Files that a failed disk or a panic left without a row get it as soon as no file of this camera is open,
@@ -215,7 +218,7 @@ impl Supervisor {
             Next::Stop => log::warn!("[{name}] stopped: {failure}"),
             Next::AtOnce => log::info!("[{name}] {failure}"),
             Next::Wait(wait) => {
-                let Some(line) = self.repeats.failed(&failure.to_string(), self.epoch.elapsed()) else {
+                let Some(line) = self.repeats.failed(&failure.to_string(), Instant::now()) else {
                     return;
                 };
                 let seconds = wait.as_secs_f64().ceil();
@@ -234,8 +237,10 @@ impl Supervisor {
         }
         let (state, reason) = notice.clone();
         if state == CameraState::Recording {
-            match self.repeats.recovered(self.epoch.elapsed()) {
+            let again = self.repeats.is_troubled();
+            match self.repeats.recovered(Instant::now()) {
                 Some(line) => log::info!("[{}] {line}; recording", self.camera.name),
+                None if again => log::debug!("[{}] recording again", self.camera.name),
                 None => log::info!("[{}] recording {}", self.camera.name, self.lessons.codec),
             }
         }

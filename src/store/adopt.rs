@@ -7,9 +7,9 @@
 
 use std::path::Path;
 
-use super::{Inspected, Recovered, Store, files, rows};
+use super::{Inspected, Recovered, Store, files, gaps, rows};
 use crate::error::{Kind, Result};
-use crate::segment::{CameraName, FileName, NewSegment, RunId, TimeSource, Timestamp};
+use crate::segment::{CameraName, FileName, NewSegment, RunId, TimeSource, Timestamp, Why};
 
 /// A start after a lost database adopts for minutes; somebody may be watching the log.
 const PROGRESS_EVERY: usize = 500;
@@ -85,7 +85,10 @@ impl Store {
                 log::info!("[store] adopted {} files so far", recovered.adopted);
             }
         }
-        last.map_or(Ok(()), |(run, end)| self.end_run(run, end, "adopted after a crash"))
+        last.map_or(Ok(()), |(run, end)| {
+            let why = self.read(|connection| gaps::why_before(connection, camera, run))?;
+            self.end_run(run, end, &Why::new(why.cause, format!("adopted after a crash: {}", why.reason)))
+        })
     }
 
     /// Everything about one file that the database has no part in. A file that plays is synced here, because the
@@ -130,8 +133,9 @@ impl Store {
         run: Option<RunId>,
         followers: usize,
     ) -> Result<(RunId, Timestamp)> {
-        let start = Timestamp::from_seconds(file.epoch_seconds());
+        let named = Timestamp::from_seconds(file.epoch_seconds());
         let segment = self.write("adopt segment", |tx| {
+            let start = gaps::start_within(tx, camera, named)?;
             let run = run.map_or_else(|| rows::begin_run(tx, camera, start), Ok)?;
             let new = NewSegment {
                 camera: camera.clone(),
@@ -153,7 +157,7 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{HOUR, at, bench, cam, playable};
+    use super::super::testing::{HOUR, at, bench, cam, playable, stopped};
     use super::*;
     use crate::error::Error;
 
@@ -193,7 +197,7 @@ mod tests {
         let first = bench.segment("a", run, HOUR);
         let gone = bench.uploaded("a", run, HOUR + 10);
         bench.sql(&format!("UPDATE segments SET state = 'cleaned' WHERE id = {}", gone.id.0));
-        bench.store.end_run(run, at(HOUR + 20), "stopped").unwrap();
+        bench.store.end_run(run, at(HOUR + 20), &stopped("stopped")).unwrap();
         bench.orphan("a", HOUR + 20, b"its row was refused");
         let open = bench.orphan("b", HOUR + 20, b"being written");
         assert_eq!(bench.store.adopt_strays(&cam("a"), &playable).unwrap(), 1);

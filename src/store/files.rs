@@ -17,6 +17,10 @@ use crate::segment::{CameraName, FileName};
 /// here lies one level deeper than a camera's own files.
 const UNPLAYABLE: &str = "unplayable";
 
+/// No segment's name: nobody ever adopts it.
+const PROBE: &str = ".probe";
+const PROBE_BYTES: usize = 64 << 10;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hashes {
     pub bytes: u64,
@@ -41,6 +45,17 @@ pub(super) fn create_synced(folder: &Path) -> Result<()> {
         format!("create folder {} (give this user write access)", folder.display())
     })?;
     folder.parent().map_or(Ok(()), sync)
+}
+
+/// Whether a new file can be begun in this folder: a small one is really written, and removed again. No figure of
+/// free space tells as much of rights, inodes, quotas and disks that turned read-only.
+pub(super) fn prove_writable(folder: &Path) -> Result<()> {
+    let path = folder.join(PROBE);
+    let written = fs::write(&path, [0; PROBE_BYTES]);
+    let removed = fs::remove_file(&path);
+    let what = || format!("write in {}", folder.display());
+    written.context(Kind::Disk, what)?;
+    removed.context(Kind::Disk, what)
 }
 
 /// Makes a file's bytes, or a folder's names, outlive a power cut.

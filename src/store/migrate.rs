@@ -54,6 +54,12 @@ fn apply(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Resul
     if done == known {
         return Ok(());
     }
+    if done > 0 {
+        log::info!(
+            "[store] migrating {} to version {known}; with years of rows this takes minutes",
+            path.display()
+        );
+    }
     for sql in &migrations[done..] {
         tx.execute_batch(sql).sql(what)?;
     }

@@ -4,11 +4,13 @@
 //! Several processes may share one database; [`Store::lock`] says which of them captures, uploads, serves.
 //!
 //! Where to find what: `rows` (what capture writes, what viewers read), `queue` (the uploader's moves),
-//! `manifests`, `stats`, `recover` and `adopt` (start after a crash), `retain` with the pure `plan` (what may go),
-//! `verify` (fsck), `connection`, `migrate`, `damage` and `lock` (opening). The order that keeps footage safe is always
+//! `gaps` (time without footage) and `coverage` (what became of a time), `manifests`, `stats`, `recover` and
+//! `adopt` (start after a crash), `retain` with the pure `plan` (what may go), `space` (how full the disk is),
+//! `reserve` (the database's own room on it), `verify` (fsck), `connection`, `migrate`, `damage` and `lock` (opening).
+//! The order that keeps footage safe is always
 //! the same: a file is complete before its row says so, and a row gives a file up before the file goes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -18,12 +20,15 @@ use crate::config::StorageConfig;
 use crate::error::{Error, Kind, Result};
 use crate::segment::{CameraName, FileName, Prefix, RunId, State, Timestamp};
 use crate::status::CameraState;
+pub use space::{Low, Space};
 use sql::SqlContext;
 
 mod adopt;
 mod connection;
+mod coverage;
 mod damage;
 mod files;
+mod gaps;
 mod lock;
 mod manifests;
 mod marker;
@@ -31,12 +36,15 @@ mod migrate;
 mod plan;
 mod queue;
 mod recover;
+mod reserve;
 mod retain;
 mod rows;
+mod space;
 mod sql;
 mod stats;
 #[cfg(test)]
 mod testing;
+mod tiling;
 mod verify;
 
 /// A handle on the database and the segment folder; clones share both.
@@ -130,6 +138,8 @@ pub struct Retained {
     pub cleaned_early: usize,
     /// Un-uploaded segments given up, oldest first.
     pub dropped: Vec<(CameraName, FileName)>,
+    /// Their bytes together.
+    pub dropped_bytes: u64,
     /// Space is short and nothing more can go.
     pub still_short: bool,
 }
@@ -174,7 +184,7 @@ impl Store {
     /// Opens or creates database and folder, migrates, refuses a database of a newer version.
     pub fn open(config: &StorageConfig, prefix: &Prefix) -> Result<Store> {
         connection::create_folder(&config.segments_dir, "storage.segments_dir")?;
-        let connections = connection::open(&config.database)?;
+        let connections = with_reserve(&config.database, connection::open)?;
         let store = Store::over(config, prefix, connections, None)?;
         store.check_marker()?;
         Ok(store)
@@ -188,7 +198,7 @@ impl Store {
     /// What a person must correct: a database never used before, another program's, a newer version's, the wrong disk.
     pub fn open_for_recording(config: &StorageConfig, prefix: &Prefix) -> Result<(Store, Opened)> {
         connection::create_folder(&config.segments_dir, "storage.segments_dir")?;
-        match connection::open_or_replace(&config.database) {
+        match with_reserve(&config.database, connection::open_or_replace) {
             Ok((connections, aside)) => {
                 let store = Store::over(config, prefix, connections, None)?;
                 store.check_marker()?;
@@ -287,11 +297,21 @@ impl Store {
         lock::is_held(&self.inner.database, role)
     }
 
-    /// One transaction that takes SQLite's write lock at once, so that what it reads cannot change under it.
-    fn write<T>(&self, what: &str, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+    /// One transaction that takes SQLite's write lock at once, so that what it reads cannot change under it. On a full
+    /// disk it is tried again with the room that is kept for it, so `work` may run twice.
+    fn write<T>(&self, what: &str, mut work: impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        match self.write_once(what, &mut work) {
+            Err(error) if error.kind() == Kind::Disk && reserve::open(&self.inner.database) => {
+                self.write_once(what, &mut work)
+            }
+            answer => answer,
+        }
+    }
+
+    fn write_once<T>(&self, what: &str, work: &mut impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
         self.require_open()?;
         let mut connection = guard(&self.inner.writer);
-        let transaction = || {
+        let mut transaction = || {
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).sql(|| what)?;
             let value = work(&tx)?;
             tx.commit().sql(|| what)?;
@@ -322,6 +342,14 @@ impl Store {
             damage::note(&self.inner.database, identity);
         }
         result
+    }
+}
+
+/// Opens; where the disk was full when the program ended, with the room that is kept for rows.
+fn with_reserve<T>(database: &Path, open: impl Fn(&Path) -> Result<T>) -> Result<T> {
+    match open(database) {
+        Err(error) if error.kind() == Kind::Disk && reserve::open(database) => open(database),
+        answer => answer,
     }
 }
 

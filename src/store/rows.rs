@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params, params};
 
 use super::sql::{COLUMNS, HAS_FILE, SqlContext, segment, signed, unsigned};
-use super::{RunEnd, Store, files};
+use super::{RunEnd, Store, files, gaps};
 use crate::error::{Error, Kind, Result};
-use crate::segment::{CameraName, FileName, NewSegment, RunId, Segment, SegmentId, State, Timestamp};
+use crate::segment::{CameraName, FileName, NewSegment, RunId, Segment, SegmentId, State, Timestamp, Why};
 use crate::status::CameraState;
 
 impl Store {
@@ -18,9 +18,15 @@ impl Store {
         self.write("begin run", |tx| begin_run(tx, camera, now))
     }
 
-    /// Notes the end of a run. The first end stands: a second call changes nothing.
-    pub fn end_run(&self, run: RunId, now: Timestamp, reason: &str) -> Result<()> {
-        self.write("end run", |tx| end_run(tx, run, now, reason))
+    /// Notes the end of a run; gaps after it are explained by this. The first end stands: a second call changes
+    /// nothing.
+    pub fn end_run(&self, run: RunId, now: Timestamp, why: &Why) -> Result<()> {
+        self.write("end run", |tx| end_run(tx, run, now, why))
+    }
+
+    /// Notes that from this moment on nothing could be recorded, where no run could say so.
+    pub fn note_outage(&self, camera: &CameraName, at: Timestamp, why: &Why) -> Result<()> {
+        self.write("note outage", |tx| note_outage(tx, camera, at, why))
     }
 
     /// How a run ended; `None` if there is no such run.
@@ -41,14 +47,16 @@ impl Store {
         })
     }
 
-    /// Folder of one camera's files; created if missing.
+    /// Folder of one camera's files; created if missing, and proved to take a file.
     ///
     /// # Errors
-    /// `Kind::Disk` also when the disk is not mounted: below its mount point nobody would find the footage again.
+    /// `Kind::Disk` also when the disk is full, and when it is not mounted: below its mount point nobody would find
+    /// the footage again.
     pub fn camera_dir(&self, camera: &CameraName) -> Result<PathBuf> {
         self.require_marker()?;
         let folder = self.inner.segments_dir.join(camera.as_str());
         files::create_synced(&folder)?;
+        files::prove_writable(&folder)?;
         Ok(folder)
     }
 
@@ -109,6 +117,7 @@ impl Store {
     ) -> Result<Segment> {
         let what = || format!("add segment {} of {}", new.file, new.camera);
         let (sequence, discontinuity) = next_place(tx, new, followers)?;
+        gaps::account(tx, new)?;
         let key = self.inner.prefix.key(&new.camera, new.file);
         let duration_us = i64::try_from(new.duration.as_micros()).unwrap_or(i64::MAX);
         tx.prepare_cached(
@@ -229,12 +238,20 @@ pub(super) fn begin_run(tx: &Transaction<'_>, camera: &CameraName, now: Timestam
         .sql(|| format!("begin run of {camera}"))
 }
 
-pub(super) fn end_run(tx: &Transaction<'_>, run: RunId, at: Timestamp, reason: &str) -> Result<()> {
+pub(super) fn note_outage(tx: &Transaction<'_>, camera: &CameraName, at: Timestamp, why: &Why) -> Result<()> {
+    let run = begin_run(tx, camera, at)?;
+    end_run(tx, run, at, why)
+}
+
+pub(super) fn end_run(tx: &Transaction<'_>, run: RunId, at: Timestamp, why: &Why) -> Result<()> {
     let known = tx
         .prepare_cached(
-            "UPDATE runs SET ended_at = coalesce(ended_at, ?2), reason = coalesce(reason, ?3) WHERE id = ?1",
+            "UPDATE runs SET ended_at = coalesce(ended_at, ?2), reason = coalesce(reason, ?3), \
+             cause = coalesce(cause, ?4) WHERE id = ?1",
         )
-        .and_then(|mut statement| statement.execute(params![run.0, at.as_millis(), reason]))
+        .and_then(|mut statement| {
+            statement.execute(params![run.0, at.as_millis(), why.reason, why.cause.as_str()])
+        })
         .sql(|| format!("end run {}", run.0))?;
     if known == 0 {
         return Err(Error::new(Kind::Internal, format!("end run {}: there is no such run", run.0)));

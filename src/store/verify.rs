@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::rows::segments;
 use super::sql::{COLUMNS, HAS_FILE, SqlContext, camera, segment};
-use super::{Role, Store, files, lock};
+use super::{Role, Store, files, lock, tiling};
 use crate::error::Result;
 use crate::segment::{CameraName, Segment, State};
 
@@ -32,6 +32,7 @@ impl Store {
         cameras.sort();
         cameras.dedup();
         for camera in cameras {
+            self.read(|connection| tiling::verify_time(connection, &camera, &mut broken))?;
             self.verify_files(&camera, capturing, &mut broken)?;
         }
         Ok(broken)
@@ -164,7 +165,7 @@ fn cameras_of_rows(connection: &Connection) -> Result<Vec<CameraName>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{HOUR, at, bench};
+    use super::super::testing::{HOUR, at, bench, stopped};
     use super::*;
 
     #[test]
@@ -246,7 +247,7 @@ mod tests {
             for n in 0..5 {
                 bench.uploaded("a", run, HOUR + round * 4000 + n * 10);
             }
-            bench.store.end_run(run, at(HOUR + round * 4000 + 50), "stopped").unwrap();
+            bench.store.end_run(run, at(HOUR + round * 4000 + 50), &stopped("stopped")).unwrap();
             bench.store.retain(at(HOUR + round * 4000 + 1000)).unwrap();
         }
         assert_eq!(bench.store.verify().unwrap(), [""; 0]);

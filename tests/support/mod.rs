@@ -18,6 +18,6 @@ pub use camera::{Camera, CameraOptions, Clip, Codec};
 pub use clock::WallClock;
 pub use dahua::DahuaProxy;
 pub use program::{Program, Workspace};
-pub use s3::{Fault, S3Options, S3Server};
+pub use s3::{Fault, Meets, Plan, S3Options, S3Server};
 pub use settings::Settings;
 pub use wait::eventually;

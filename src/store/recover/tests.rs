@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use super::super::testing::{HOUR, at, bench, cam, playable};
+use super::super::testing::{HOUR, at, bench, cam, playable, stopped};
 use super::super::{RunEnd, Store};
 use super::*;
 use crate::error::{Error, Kind};
@@ -41,7 +41,7 @@ fn a_file_whose_row_was_never_written_is_adopted_with_its_real_duration() {
     let end = RunEnd {
         run: rows[1].run,
         ended_at: Some(at(HOUR + 24)),
-        reason: Some("adopted after a crash".into()),
+        reason: Some("adopted after a crash: program stopped without notice".into()),
     };
     assert_eq!(bench.store.run_end(rows[1].run).unwrap(), Some(end));
     assert_eq!(bench.store.verify().unwrap(), [""; 0]);
@@ -145,7 +145,7 @@ fn runs_of_a_dead_program_end_with_their_last_segment() {
     bench.segment("a", filled, HOUR + 10);
     bench.segment("a", filled, HOUR + 20);
     let ended = bench.run("a");
-    bench.store.end_run(ended, at(HOUR + 77), "stopped").unwrap();
+    bench.store.end_run(ended, at(HOUR + 77), &stopped("stopped")).unwrap();
     bench.store.recover_files(at(HOUR + 99), &playable).unwrap();
     let end = |run| {
         let end = bench.store.run_end(run).unwrap().unwrap();

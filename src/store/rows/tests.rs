@@ -1,6 +1,6 @@
 //! Runs, names and rows, over a real database.
 
-use super::super::testing::{HOUR, at, bench, cam};
+use super::super::testing::{HOUR, at, bench, cam, stopped};
 use super::*;
 use crate::config::StorageConfig;
 use crate::segment::Prefix;
@@ -119,12 +119,12 @@ fn the_first_end_of_a_run_stands() {
     let run = bench.run("a");
     let end = |at, reason: Option<&str>| RunEnd { run, ended_at: at, reason: reason.map(Into::into) };
     assert_eq!(bench.store.run_end(run).unwrap(), Some(end(None, None)));
-    bench.store.end_run(run, at(HOUR + 5), "connection lost").unwrap();
-    bench.store.end_run(run, at(HOUR + 9), "stopped").unwrap();
+    bench.store.end_run(run, at(HOUR + 5), &stopped("connection lost")).unwrap();
+    bench.store.end_run(run, at(HOUR + 9), &stopped("stopped")).unwrap();
     let expected = end(Some(at(HOUR + 5)), Some("connection lost"));
     assert_eq!(bench.store.run_end(run).unwrap(), Some(expected));
     assert_eq!(bench.store.run_end(RunId(99)).unwrap(), None);
-    assert!(bench.store.end_run(RunId(99), at(HOUR), "x").is_err());
+    assert!(bench.store.end_run(RunId(99), at(HOUR), &stopped("x")).is_err());
 }
 
 #[test]
