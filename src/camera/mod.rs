@@ -14,6 +14,7 @@ use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::store::Store;
 
+mod book;
 pub mod choice;
 mod clock;
 pub mod codec;

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::CameraParts;
+use super::book::Book;
 use super::choice::Latches;
 use super::codec::{Chosen, Codec};
 use super::failure::Failure;
@@ -20,7 +21,7 @@ use super::template::Template;
 use crate::config::CameraConfig;
 use crate::error::{Error, Kind};
 use crate::repeats::Repeats;
-use crate::segment::{Cause, RunId, Timestamp};
+use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
 use crate::status::CameraState;
 
@@ -38,10 +39,7 @@ pub struct Supervisor {
     told: Option<(CameraState, Option<String>)>,
     /// The last run may have left a file without a row.
     strays: bool,
-    /// The run that has begun and not ended, also when it panicked.
-    run: Option<RunId>,
-    /// Why the last run ended.
-    last: Option<Cause>,
+    book: Book,
     /// What earlier runs taught; everything else of a run is thrown away with it.
     lessons: Lessons,
 }
@@ -65,8 +63,7 @@ impl Supervisor {
             repeats: Repeats::default(),
             told: None,
             strays: false,
-            run: None,
-            last: None,
+            book: Book::default(),
             lessons,
         }
     }
@@ -90,10 +87,7 @@ impl Supervisor {
                     Failure::Pipeline("internal error in this run; please report it".into())
                 });
             let failure = self.learn(failure);
-            self.last = Some(failure.cause());
-            if let Some(run) = self.run.take() {
-                rows.end_run(run, Timestamp::now(), failure.why());
-            }
+            self.book.end(&mut rows, &failure, Timestamp::now());
             let next = match machine.ended(&failure, self.epoch.elapsed()) {
                 _ if self.shutdown.is_requested() => Next::Stop,
                 next => next,
@@ -103,10 +97,7 @@ impl Supervisor {
                 break;
             }
         }
-        if self.last != Some(Cause::ProgramDown) {
-            // whatever kept the camera from recording: from now on it is the program's stop
-            rows.note_outage(Timestamp::now(), Failure::Stopped.why());
-        }
+        self.book.close(&mut rows, Timestamp::now());
         // the last chance before the program ends; after it recovery adopts the files
         let left = rows.flush();
         if left > 0 {
@@ -134,9 +125,7 @@ impl Supervisor {
             // a file whose row waits in memory is no stray
             self.adopt_strays();
         }
-        // before anything is built: whatever fails then is this run's failure
-        let id = rows.begin_run(Timestamp::now());
-        self.run = Some(id);
+        let id = self.book.begin(rows, Timestamp::now());
         let (parts, chosen) = match self.build() {
             Ok(built) => built,
             Err(error) if error.kind() == Kind::Disk => return Failure::Disk(error.to_string()),
@@ -149,7 +138,7 @@ impl Supervisor {
             chosen,
             codec: self.lessons.codec,
             codec_is_open: self.template.fixed_codec().is_none(),
-            rows,
+            rows: &mut *rows,
             shutdown: &shutdown,
             epoch: self.epoch,
         };
