@@ -26,6 +26,8 @@ pub enum Failure {
     NoFirstFrame(Duration),
     /// SETUP was refused; the other form of the control URL may be taken.
     SetupRefused(String),
+    /// The picture became another in mid-stream; holds both sizes in words. A segment holds one kind of picture only.
+    Changed(String),
     /// The stream carries the other codec than the run was built for.
     OtherCodec(Codec),
     /// Neither H.264 nor H.265; holds what the camera offers.
@@ -43,7 +45,37 @@ pub enum Failure {
 impl Failure {
     /// Another run may start at once: it will be built differently.
     pub fn retries_at_once(&self) -> bool {
-        matches!(self, Failure::OtherCodec(_) | Failure::CodecFailed { .. } | Failure::SetupRefused(_))
+        matches!(
+            self,
+            Failure::OtherCodec(_)
+                | Failure::CodecFailed { .. }
+                | Failure::SetupRefused(_)
+                | Failure::Changed(_)
+        )
+    }
+
+    /// The camera is at fault: if it goes away and comes back, it may be well. Never a refused password: its
+    /// five minutes stand, whatever the camera does meanwhile.
+    pub fn may_come_back(&self) -> bool {
+        matches!(
+            self,
+            Failure::NotFound
+                | Failure::Unreachable(_)
+                | Failure::Ended
+                | Failure::Stalled(_)
+                | Failure::NoKeyframe(_)
+                | Failure::NoFirstFrame(_)
+                | Failure::SetupRefused(_)
+        )
+    }
+
+    /// The longest wait before the next run. A run without a frame has waited for long already, and only a
+    /// connected run sees the first frame of a camera that answers all the time.
+    pub fn longest_wait(&self) -> Duration {
+        match self {
+            Failure::NoFirstFrame(_) => Duration::from_secs(2),
+            _ => Duration::MAX,
+        }
     }
 
     /// The least wait before the next run. Cameras of this family lock an address out after a few wrong
@@ -97,6 +129,7 @@ impl fmt::Display for Failure {
                 limit.as_secs()
             ),
             Failure::SetupRefused(why) => write!(f, "camera refuses SETUP ({why})"),
+            Failure::Changed(what) => write!(f, "camera changed its picture {what}; a new run begins"),
             Failure::OtherCodec(codec) => write!(f, "stream is {codec}; building for it"),
             Failure::UnsupportedCodec(found) => write!(
                 f,

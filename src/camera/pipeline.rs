@@ -9,6 +9,7 @@ use std::time::Duration;
 use gst::prelude::*;
 
 use super::codec::Codec;
+use super::picture::Picture;
 use super::probe::package_of;
 use super::segments::{Opener, SharedOpen, splitmuxsink};
 use super::source::{self, SharedOffer};
@@ -42,6 +43,7 @@ pub struct Counters {
     keyframes: AtomicU64,
     frame_ns: AtomicU64,
     ended: AtomicBool,
+    picture: Picture,
 }
 
 impl Counters {
@@ -53,6 +55,11 @@ impl Counters {
     /// EOS went into the sink, the camera's or ours: the segment that closes last is the tail.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
+    }
+
+    /// How the picture changed in mid-stream, if it did; no frame after that went into the sink.
+    pub fn changed(&self) -> Option<String> {
+        self.picture.changed()
     }
 
     pub fn seen(&self) -> Seen {
@@ -199,14 +206,19 @@ fn count_packets(src: &gst::Element, counters: &Arc<Counters>) {
 fn count_frames(pad: &gst::Pad, counters: &Arc<Counters>) {
     let of_events = counters.clone();
     pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-        if info.event().is_some_and(|event| event.type_() == gst::EventType::Eos) {
-            of_events.ended.store(true, Ordering::Relaxed);
+        match info.event().map(|event| event.view()) {
+            Some(gst::EventView::Eos(_)) => of_events.ended.store(true, Ordering::Relaxed),
+            Some(gst::EventView::Caps(caps)) => of_events.picture.note(caps.caps()),
+            _ => {}
         }
         gst::PadProbeReturn::Ok
     });
     let counters = counters.clone();
     let last = Mutex::new(None);
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if counters.picture.has_changed() {
+            return gst::PadProbeReturn::Drop;
+        }
         let is_key =
             info.buffer().is_some_and(|buffer| !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT));
         if is_key {

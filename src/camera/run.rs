@@ -152,6 +152,9 @@ impl Run<'_> {
         if let Some(failure) = codec_mismatch(&facts) {
             return Some(failure);
         }
+        if let Some(what) = self.parts.counters.changed() {
+            return Some(Failure::Changed(what));
+        }
         match machine.tick(self.parts.counters.seen(), self.epoch.elapsed()) {
             Verdict::GoOn => None,
             Verdict::End(failure) => Some(failure),

@@ -23,6 +23,8 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// A run that recorded for this long counts as healthy: the next outage starts at the shortest backoff.
 const HEALTHY: Duration = Duration::from_secs(20);
+/// A run of this length between two changes of the picture is no failure at all.
+const WORTH_IT: Duration = Duration::from_secs(2);
 
 /// Totals counted since the run began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub enum Verdict {
 pub enum Next {
     AtOnce,
     Wait(Duration),
+    /// As `Wait`, but asking the camera now and then whether it lives: see [`Machine::heard`].
+    Watch(Duration),
     Stop,
 }
 
@@ -61,6 +65,8 @@ pub struct Machine {
     /// Different for each camera, 0.0 to 1.0: spreads the retries of many cameras behind one dead switch.
     splay: f64,
     failures_in_a_row: u32,
+    /// It did not answer when it was asked last.
+    silent: bool,
     run_began: Duration,
     recording_since: Option<Duration>,
     seen: Seen,
@@ -76,6 +82,7 @@ impl Machine {
             reason: None,
             splay: splay.clamp(0.0, 1.0),
             failures_in_a_row: 0,
+            silent: false,
             run_began: Duration::ZERO,
             recording_since: None,
             seen: Seen::default(),
@@ -116,6 +123,7 @@ impl Machine {
                 self.recording_since = Some(now);
                 self.state = CameraState::Recording;
                 self.reason = None;
+                self.silent = false;
             }
         }
         if seen.keyframes > self.seen.keyframes {
@@ -161,12 +169,28 @@ impl Machine {
         if recorded >= HEALTHY {
             self.failures_in_a_row = 0;
         }
+        if matches!(failure, Failure::Changed(_)) && recorded >= WORTH_IT {
+            return Next::AtOnce;
+        }
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         // a run that is built differently may start at once, but two that deny each other must not spin
         if failure.retries_at_once() && self.failures_in_a_row <= 4 {
             return Next::AtOnce;
         }
-        Next::Wait(self.backoff().max(failure.least_wait()))
+        let wait = self.backoff().max(failure.least_wait()).min(failure.longest_wait());
+        if failure.may_come_back() { Next::Watch(wait) } else { Next::Wait(wait) }
+    }
+
+    /// The camera was asked whether it lives. Returns whether the next run begins now: only a camera that was silent
+    /// and answers again has come back. One that answers all the time and fails all the same keeps its backoff.
+    pub fn heard(&mut self, answered: bool) -> bool {
+        let is_back = answered && self.silent;
+        self.silent = !answered;
+        if is_back {
+            // what failed before says nothing about a camera that has just started
+            self.failures_in_a_row = 0;
+        }
+        is_back
     }
 
     fn backoff(&self) -> Duration {
@@ -260,14 +284,14 @@ mod tests {
         for _ in 0..8 {
             machine.begin(Duration::ZERO);
             match machine.ended(&Failure::Ended, S) {
-                Next::Wait(wait) => waits.push(wait.as_secs()),
+                Next::Watch(wait) => waits.push(wait.as_secs()),
                 other => panic!("{other:?}"),
             }
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
         machine.begin(Duration::ZERO);
         machine.tick(seen(1, 1), Duration::ZERO);
-        assert_eq!(machine.ended(&Failure::Ended, HEALTHY), Next::Wait(S));
+        assert_eq!(machine.ended(&Failure::Ended, HEALTHY), Next::Watch(S));
     }
 
     #[test]
@@ -299,6 +323,85 @@ mod tests {
             }
         }
         assert_eq!(at_once, 4);
+    }
+
+    #[test]
+    fn a_camera_that_was_silent_and_answers_again_is_tried_at_once_and_its_backoff_starts_over() {
+        let mut machine = Machine::new(1.0);
+        for _ in 0..8 {
+            machine.begin(Duration::ZERO);
+            machine.ended(&Failure::Unreachable("refused".into()), S);
+        }
+        assert!(!machine.heard(false));
+        assert!(!machine.heard(false));
+        assert!(machine.heard(true));
+        assert!(!machine.heard(true), "it came back once only");
+        machine.begin(S);
+        // still booting: its port is open, its stream is not
+        assert_eq!(machine.ended(&Failure::NotFound, 2 * S), Next::Watch(S));
+    }
+
+    #[test]
+    fn a_camera_that_answers_all_the_time_keeps_its_backoff() {
+        let mut machine = Machine::new(1.0);
+        let mut waits = Vec::new();
+        for _ in 0..3 {
+            machine.begin(Duration::ZERO);
+            waits.push(machine.ended(&Failure::Ended, S));
+            assert!(!machine.heard(true));
+        }
+        assert_eq!(waits, [Next::Watch(S), Next::Watch(2 * S), Next::Watch(4 * S)]);
+    }
+
+    #[test]
+    fn a_silence_before_a_run_that_recorded_is_forgotten() {
+        let mut machine = Machine::new(0.0);
+        machine.heard(false);
+        machine.begin(Duration::ZERO);
+        machine.tick(seen(1, 1), S);
+        machine.ended(&Failure::Ended, 2 * S);
+        assert!(!machine.heard(true));
+    }
+
+    #[test]
+    fn only_the_cameras_own_troubles_are_watched_and_a_refused_password_never_is() {
+        let next = |failure: Failure| {
+            let mut machine = Machine::new(1.0);
+            machine.begin(Duration::ZERO);
+            machine.ended(&failure, S)
+        };
+        assert_eq!(next(Failure::Stalled(STALL)), Next::Watch(S));
+        assert_eq!(next(Failure::NotFound), Next::Watch(S));
+        assert_eq!(next(Failure::Disk("full".into())), Next::Wait(S));
+        assert_eq!(next(Failure::Denied), Next::Wait(300 * S));
+    }
+
+    #[test]
+    fn a_camera_that_is_connected_and_sends_nothing_is_connected_most_of_the_time() {
+        let mut machine = Machine::new(1.0);
+        let mut longest = Duration::ZERO;
+        for _ in 0..10 {
+            machine.begin(Duration::ZERO);
+            if let Next::Watch(wait) = machine.ended(&Failure::NoFirstFrame(FIRST_PACKET), FIRST_PACKET) {
+                longest = longest.max(wait);
+            }
+        }
+        assert_eq!(longest, 2 * S);
+    }
+
+    #[test]
+    fn a_picture_that_changes_every_few_seconds_is_recorded_all_the_same_but_one_that_flickers_backs_off() {
+        let changed = Failure::Changed("from 1x1 to 2x2".into());
+        let ends = |after: Duration| {
+            let mut machine = Machine::new(0.0);
+            let once = |_| {
+                machine.begin(Duration::ZERO);
+                machine.tick(seen(1, 1), Duration::ZERO);
+                machine.ended(&changed, after)
+            };
+            (0..9).map(once).filter(|next| *next == Next::AtOnce).count()
+        };
+        assert_eq!((ends(3 * S), ends(S)), (9, 4));
     }
 
     #[test]
