@@ -8,14 +8,18 @@ pub mod camera;
 pub mod dahua;
 pub mod http;
 pub mod program;
+pub mod rtsp;
 pub mod s3;
 pub mod settings;
 pub mod tools;
 pub mod wait;
+pub mod wire;
 
+pub use camera::process::CameraProcess;
 pub use camera::{Camera, CameraOptions, Clip, Codec};
 pub use dahua::DahuaProxy;
 pub use program::{Program, Workspace};
 pub use s3::{Fault, S3Options, S3Server};
 pub use settings::Settings;
 pub use wait::eventually;
+pub use wire::{DeafPort, Wire};
