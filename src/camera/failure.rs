@@ -28,6 +28,8 @@ pub enum Failure {
     SetupRefused(String),
     /// The picture became another in mid-stream; holds both sizes in words. A segment holds one kind of picture only.
     Changed(String),
+    /// What comes is no video of this codec: destroyed, or another one without a word.
+    Broken(String),
     /// The stream carries the other codec than the run was built for.
     OtherCodec(Codec),
     /// Neither H.264 nor H.265; holds what the camera offers.
@@ -45,13 +47,7 @@ pub enum Failure {
 impl Failure {
     /// Another run may start at once: it will be built differently.
     pub fn retries_at_once(&self) -> bool {
-        matches!(
-            self,
-            Failure::OtherCodec(_)
-                | Failure::CodecFailed { .. }
-                | Failure::SetupRefused(_)
-                | Failure::Changed(_)
-        )
+        matches!(self, Failure::OtherCodec(_) | Failure::CodecFailed { .. } | Failure::Changed(_))
     }
 
     /// The camera is at fault: if it goes away and comes back, it may be well. Never a refused password: its
@@ -66,6 +62,7 @@ impl Failure {
                 | Failure::NoKeyframe(_)
                 | Failure::NoFirstFrame(_)
                 | Failure::SetupRefused(_)
+                | Failure::Broken(_)
         )
     }
 
@@ -130,6 +127,12 @@ impl fmt::Display for Failure {
             ),
             Failure::SetupRefused(why) => write!(f, "camera refuses SETUP ({why})"),
             Failure::Changed(what) => write!(f, "camera changed its picture {what}; a new run begins"),
+            Failure::Broken(what) => {
+                write!(
+                    f,
+                    "camera sends what cannot be decoded ({what}); look at its network and its video settings"
+                )
+            }
             Failure::OtherCodec(codec) => write!(f, "stream is {codec}; building for it"),
             Failure::UnsupportedCodec(found) => write!(
                 f,

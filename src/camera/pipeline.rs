@@ -41,7 +41,9 @@ pub struct Counters {
     packets: AtomicU64,
     frames: AtomicU64,
     keyframes: AtomicU64,
+    complaints: AtomicU64,
     frame_ns: AtomicU64,
+    last_frame_ns: AtomicU64,
     ended: AtomicBool,
     picture: Picture,
 }
@@ -50,6 +52,11 @@ impl Counters {
     /// From one of the last frames to the next, in decoding order.
     pub fn frame_time(&self) -> Duration {
         Duration::from_nanos(self.frame_ns.load(Ordering::Relaxed))
+    }
+
+    /// Running time of the newest frame, in decoding order.
+    pub fn last_frame_at(&self) -> Duration {
+        Duration::from_nanos(self.last_frame_ns.load(Ordering::Relaxed))
     }
 
     /// EOS went into the sink, the camera's or ours: the segment that closes last is the tail.
@@ -62,11 +69,17 @@ impl Counters {
         self.picture.changed()
     }
 
+    /// Something came that is no video.
+    pub fn complain(&self) {
+        self.complaints.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub fn seen(&self) -> Seen {
         Seen {
             packets: self.packets.load(Ordering::Relaxed),
             frames: self.frames.load(Ordering::Relaxed),
             keyframes: self.keyframes.load(Ordering::Relaxed),
+            complaints: self.complaints.load(Ordering::Relaxed),
         }
     }
 }
@@ -215,8 +228,13 @@ fn count_frames(pad: &gst::Pad, counters: &Arc<Counters>) {
     });
     let counters = counters.clone();
     let last = Mutex::new(None);
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         if counters.picture.has_changed() {
+            return gst::PadProbeReturn::Drop;
+        }
+        if info.buffer().is_some_and(|frame| !counters.picture.is_in(frame)) {
+            // to record it would call a hole footage
+            counters.complain();
             return gst::PadProbeReturn::Drop;
         }
         let is_key =
@@ -229,6 +247,9 @@ fn count_frames(pad: &gst::Pad, counters: &Arc<Counters>) {
         }
         counters.frames.fetch_add(1, Ordering::Relaxed);
         let time = info.buffer().and_then(|buffer| buffer.dts_or_pts());
+        if let Some(at) = running_time(pad, time) {
+            counters.last_frame_ns.store(at.nseconds(), Ordering::Relaxed);
+        }
         let before = last.lock().unwrap_or_else(PoisonError::into_inner).replace(time);
         if let (Some(time), Some(Some(before))) = (time, before)
             && time > before
@@ -237,4 +258,10 @@ fn count_frames(pad: &gst::Pad, counters: &Arc<Counters>) {
         }
         gst::PadProbeReturn::Ok
     });
+}
+
+/// Encoders count from elsewhere than zero, and say so in the segment event.
+fn running_time(pad: &gst::Pad, time: Option<gst::ClockTime>) -> Option<gst::ClockTime> {
+    let event = pad.sticky_event::<gst::event::Segment>(0)?;
+    event.segment().downcast_ref::<gst::ClockTime>()?.to_running_time(time?)
 }

@@ -37,6 +37,11 @@ impl Repeats {
         Some(line)
     }
 
+    /// Nothing was wrong since the last recovery.
+    pub fn is_quiet(&self) -> bool {
+        self.failures == 0
+    }
+
     /// All is well again; returns the line to log if something was wrong.
     pub fn recovered(&mut self, now: Duration) -> Option<String> {
         let over = std::mem::take(self);

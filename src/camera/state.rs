@@ -19,6 +19,11 @@ pub const FRAME_STALL: Duration = Duration::from_secs(10);
 /// Frames come, but no segment can be cut: what comes is held in memory until a keyframe does.
 pub const KEYFRAME: Duration = Duration::from_secs(90);
 
+/// No frame for this long …
+pub const UNDECODABLE: Duration = Duration::from_secs(5);
+/// … but so many complaints about what came instead: a packet or two may be destroyed on the way.
+const COMPLAINTS: u64 = 3;
+
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// A run that recorded for this long counts as healthy: the next outage starts at the shortest backoff.
@@ -35,6 +40,8 @@ pub struct Seen {
     pub frames: u64,
     /// Keyframes among them.
     pub keyframes: u64,
+    /// What came and is no video: see [`super::picture`].
+    pub complaints: u64,
 }
 
 /// Why the machine wants the run to end.
@@ -65,6 +72,7 @@ pub struct Machine {
     /// Different for each camera, 0.0 to 1.0: spreads the retries of many cameras behind one dead switch.
     splay: f64,
     failures_in_a_row: u32,
+    refused_setups: u32,
     /// It did not answer when it was asked last.
     silent: bool,
     run_began: Duration,
@@ -73,6 +81,7 @@ pub struct Machine {
     packet_at: Duration,
     frame_at: Duration,
     keyframe_at: Duration,
+    complaints_at_frame: u64,
 }
 
 impl Machine {
@@ -82,6 +91,7 @@ impl Machine {
             reason: None,
             splay: splay.clamp(0.0, 1.0),
             failures_in_a_row: 0,
+            refused_setups: 0,
             silent: false,
             run_began: Duration::ZERO,
             recording_since: None,
@@ -89,6 +99,7 @@ impl Machine {
             packet_at: Duration::ZERO,
             frame_at: Duration::ZERO,
             keyframe_at: Duration::ZERO,
+            complaints_at_frame: 0,
         }
     }
 
@@ -110,6 +121,7 @@ impl Machine {
         self.packet_at = now;
         self.frame_at = now;
         self.keyframe_at = now;
+        self.complaints_at_frame = 0;
     }
 
     /// Called a few times a second while a run lives.
@@ -119,6 +131,7 @@ impl Machine {
         }
         if seen.frames > self.seen.frames {
             self.frame_at = now;
+            self.complaints_at_frame = seen.complaints;
             if self.recording_since.is_none() {
                 self.recording_since = Some(now);
                 self.state = CameraState::Recording;
@@ -143,6 +156,11 @@ impl Machine {
             }
         } else if quiet >= STALL {
             return Verdict::End(Failure::Stalled(STALL));
+        } else if seen.complaints >= self.complaints_at_frame + COMPLAINTS
+            && now.saturating_sub(self.frame_at) >= UNDECODABLE
+        {
+            let seconds = UNDECODABLE.as_secs();
+            return Verdict::End(Failure::Broken(format!("no frame in what came for {seconds} s")));
         } else if now.saturating_sub(self.frame_at) >= FRAME_STALL {
             return Verdict::Stuck(Failure::Stalled(FRAME_STALL));
         } else if now.saturating_sub(self.keyframe_at) >= KEYFRAME {
@@ -172,6 +190,13 @@ impl Machine {
         if matches!(failure, Failure::Changed(_)) && recorded >= WORTH_IT {
             return Next::AtOnce;
         }
+        if matches!(failure, Failure::SetupRefused(_)) {
+            self.refused_setups = self.refused_setups.wrapping_add(1);
+            if self.refused_setups % 2 == 1 {
+                // the other form of the address belongs to this attempt: a pause comes after both
+                return Next::AtOnce;
+            }
+        }
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         // a run that is built differently may start at once, but two that deny each other must not spin
         if failure.retries_at_once() && self.failures_in_a_row <= 4 {
@@ -179,6 +204,12 @@ impl Machine {
         }
         let wait = self.backoff().max(failure.least_wait()).min(failure.longest_wait());
         if failure.may_come_back() { Next::Watch(wait) } else { Next::Wait(wait) }
+    }
+
+    /// When the first frame of this run came, once the run counts as healthy: an outage is over then, and not with
+    /// every first frame of a camera that fails again and again.
+    pub fn healthy_since(&self, now: Duration) -> Option<Duration> {
+        self.recording_since.filter(|since| now.saturating_sub(*since) >= HEALTHY)
     }
 
     /// The camera was asked whether it lives. Returns whether the next run begins now: only a camera that was silent
@@ -208,7 +239,7 @@ mod tests {
     const S: Duration = Duration::from_secs(1);
 
     fn seen(packets: u64, frames: u64) -> Seen {
-        Seen { packets, frames, keyframes: frames.min(1) }
+        Seen { packets, frames, keyframes: frames.min(1), complaints: 0 }
     }
 
     fn recording() -> Machine {
@@ -402,6 +433,42 @@ mod tests {
             (0..9).map(once).filter(|next| *next == Next::AtOnce).count()
         };
         assert_eq!((ends(3 * S), ends(S)), (9, 4));
+    }
+
+    #[test]
+    fn what_is_no_video_ends_a_run_only_where_no_frame_comes_between() {
+        let at = |complaints, frames, second: u32| {
+            (Seen { packets: second.into(), frames, keyframes: 1, complaints }, second * S)
+        };
+        let mut mended = recording();
+        for (seen, now) in [at(9, 2, 5), at(11, 2, 9), at(11, 2, 12), at(99, 3, 13)] {
+            assert_eq!(mended.tick(seen, now), Verdict::GoOn, "{seen:?}");
+        }
+        let mut broken = recording();
+        let (seen, now) = at(3, 1, 5);
+        assert_eq!(broken.tick(seen, now), Verdict::GoOn);
+        let (seen, now) = at(3, 1, 6);
+        assert!(matches!(broken.tick(seen, now), Verdict::End(Failure::Broken(_))));
+    }
+
+    #[test]
+    fn a_refused_setup_tries_the_other_form_at_once_and_pauses_after_both() {
+        let mut machine = Machine::new(1.0);
+        let refused = Failure::SetupRefused("451".into());
+        let mut once = || {
+            machine.begin(Duration::ZERO);
+            machine.ended(&refused, S)
+        };
+        let nexts = [once(), once(), once(), once(), once(), once()];
+        let pause = |seconds: u32| Next::Watch(seconds * S);
+        assert_eq!(nexts, [Next::AtOnce, pause(1), Next::AtOnce, pause(2), Next::AtOnce, pause(4)]);
+    }
+
+    #[test]
+    fn an_outage_is_over_when_the_run_is_healthy_not_with_its_first_frame() {
+        let machine = recording();
+        assert_eq!(machine.healthy_since(20 * S), None);
+        assert_eq!(machine.healthy_since(21 * S), Some(S));
     }
 
     #[test]

@@ -256,7 +256,7 @@ impl Supervisor {
                 };
                 let seconds = wait.as_secs_f64().ceil();
                 let level = if failure.needs_a_person() { log::Level::Error } else { log::Level::Warn };
-                let sooner = if matches!(next, Next::Watch(_)) { ", or once it comes back" } else { "" };
+                let sooner = if matches!(next, Next::Watch(_)) { ", or once it answers again" } else { "" };
                 log::log!(level, "[{name}] {line}; next attempt in {seconds} s{sooner}");
             }
         }
@@ -264,6 +264,11 @@ impl Supervisor {
 
     /// Puts the state on the board and into the database, when it changed.
     fn tell(&mut self, machine: &Machine) {
+        if let Some(since) = machine.healthy_since(self.epoch.elapsed())
+            && let Some(line) = self.repeats.recovered(since)
+        {
+            log::info!("[{}] {line}; recording", self.camera.name);
+        }
         let now = Timestamp::now();
         let notice = (machine.state(), machine.reason().map(str::to_owned));
         if self.told.as_ref() == Some(&notice) {
@@ -271,10 +276,9 @@ impl Supervisor {
         }
         let (state, reason) = notice.clone();
         if state == CameraState::Recording {
-            match self.repeats.recovered(self.epoch.elapsed()) {
-                Some(line) => log::info!("[{}] {line}; recording", self.camera.name),
-                None => log::info!("[{}] recording {}", self.camera.name, self.lessons.codec),
-            }
+            // in the middle of an outage the line that it is over follows, once it is
+            let level = if self.repeats.is_quiet() { log::Level::Info } else { log::Level::Debug };
+            log::log!(level, "[{}] recording {}", self.camera.name, self.lessons.codec);
         }
         self.parts.board.set_camera(&self.camera.name, state, reason.clone(), now);
         if let Err(error) =

@@ -33,11 +33,11 @@ scenarios! { CAMERAS:
     }, refusals::path;
     a_camera_that_refuses_every_setup => Scenario {
         fault: "451 on SETUP, in both forms of the track's address",
-        outcome: "both forms are tried by turns, four times at once, then less and less often",
+        outcome: "both forms are tried, again after 1, 2, 4 … 60 s",
         health: Some("refuses SETUP (451"),
         told_within_s: Some(5),
-        heals_within_s: Some(30),
-        log_lines: Some(2),
+        heals_within_s: Some(15),
+        log_lines: Some(1),
     }, refusals::setup;
     a_camera_that_is_busy => Scenario {
         fault: "503: too many viewers",
@@ -122,7 +122,7 @@ scenarios! { CAMERAS:
         ..Scenario::QUIET
     }, streams::hang_up;
     a_camera_that_stops_after_a_few_frames_again_and_again => Scenario {
-        fault: "every stream ends after 3 s",
+        fault: "every stream ends after a second or two",
         outcome: "what came of each is recorded, the pauses grow: 1, 2, 4 … 60 s",
         health: Some("camera ended the stream"),
         told_within_s: Some(10),
@@ -158,8 +158,8 @@ scenarios! { CAMERAS:
     }, streams::resolution_transcoded;
     a_codec_that_changes_in_mid_stream => Scenario {
         fault: "H.264 becomes H.265 in mid-stream",
-        outcome: "left as soon as nothing usable comes, rebuilt for the other codec; no segment holds both",
-        heals_within_s: Some(30),
+        outcome: "what is no picture of the codec is not recorded; left after 5 s of that, rebuilt for the other codec",
+        heals_within_s: Some(20),
         log_lines: Some(2),
         ..Scenario::QUIET
     }, streams::codec;
@@ -177,8 +177,10 @@ scenarios! { CAMERAS:
     }, streams::drift;
     packets_that_are_rubbish => Scenario {
         fault: "noise, short packets, lies and destroyed frames between the good packets",
-        outcome: "recorded on; only destroyed frames are missing",
-        log_lines: Some(0),
+        outcome: "recorded on; only destroyed frames are missing. Content that the parser cannot bear costs a run, and a \
+                  second",
+        heals_within_s: Some(10),
+        log_lines: Some(1),
         ..Scenario::QUIET
     }, streams::rubbish;
     a_connection_that_is_torn => Scenario {

@@ -68,7 +68,7 @@ pub fn finish(
     let limit = scenario.log_lines.expect("the row says how much the log holds");
     assert!(troubles.len() <= limit, "more than {limit} lines: {troubles:#?}");
     assert!(!program.log().iter().any(|line| line.contains("panicked")), "{:#?}", program.log());
-    drop(program);
+    // the program lives on as its log, which is shown if one of these fails
     assert_nothing_lost_or_doubled(workspace, bucket);
     let rows = rows(workspace);
     in_order(&rows);

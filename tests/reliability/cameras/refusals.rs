@@ -44,7 +44,7 @@ pub fn setup(scenario: &Scenario) {
     let program = Program::start(&workspace);
     told(&program, scenario);
     program.wait_for_log(Duration::from_secs(30), "next attempt in");
-    assert!(wire.requests("SETUP") >= 4, "{} SETUPs", wire.requests("SETUP"));
+    assert!(wire.requests("SETUP") >= 2, "{} SETUPs", wire.requests("SETUP"));
     wire.set(Fault::None);
     healed(&program, scenario);
     recorded(&workspace, 1);
