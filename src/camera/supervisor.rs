@@ -234,9 +234,15 @@ impl Supervisor {
             }
             Failure::Unreachable(_) if !self.shutdown.is_requested() => {
                 // GStreamer only says "Generic error"
-                if let Err(why) = reach::look(&self.camera.url, reach::PATIENCE) {
-                    machine.heard(false);
-                    return Failure::Unreachable(why);
+                match reach::look(&self.camera.url, reach::PATIENCE) {
+                    // in the same moment it came back, or it refuses by more than silence
+                    Ok(()) => {
+                        machine.heard(true);
+                    }
+                    Err(why) => {
+                        machine.heard(false);
+                        return Failure::Unreachable(why);
+                    }
                 }
             }
             _ => {}

@@ -28,8 +28,7 @@ scenarios! { CAMERAS:
         health: Some("no stream at this path (404)"),
         told_within_s: Some(5),
         heals_within_s: BACK,
-        log_lines: Some(2),
-        ..Scenario::QUIET
+        log_lines: Some(3),
     }, refusals::path;
     a_camera_that_refuses_every_setup => Scenario {
         fault: "451 on SETUP, in both forms of the track's address",
@@ -46,7 +45,6 @@ scenarios! { CAMERAS:
         told_within_s: Some(5),
         heals_within_s: Some(15),
         log_lines: Some(1),
-        ..Scenario::QUIET
     }, refusals::busy;
     a_camera_that_refuses_connections => Scenario {
         fault: "nobody listens on the port",
@@ -54,8 +52,7 @@ scenarios! { CAMERAS:
         health: Some("refuses the connection"),
         told_within_s: Some(5),
         heals_within_s: BACK,
-        log_lines: Some(1),
-        ..Scenario::QUIET
+        log_lines: Some(2),
     }, absences::refused;
     a_camera_behind_a_dead_switch => Scenario {
         fault: "connection attempts vanish (SYN into nothing)",
@@ -63,8 +60,7 @@ scenarios! { CAMERAS:
         health: Some("does not answer"),
         told_within_s: Some(12),
         heals_within_s: BACK,
-        log_lines: Some(1),
-        ..Scenario::QUIET
+        log_lines: Some(2),
     }, absences::deaf;
     a_camera_that_takes_the_call_and_says_nothing => Scenario {
         fault: "it accepts the connection and never answers",
@@ -72,17 +68,15 @@ scenarios! { CAMERAS:
         health: Some("takes the connection and does not answer"),
         told_within_s: Some(12),
         heals_within_s: BACK,
-        log_lines: Some(1),
-        ..Scenario::QUIET
+        log_lines: Some(2),
     }, absences::mute;
     a_camera_without_power => Scenario {
-        fault: "power cut, and power again after 10 s",
+        fault: "power cut, and power again",
         outcome: "all that came is recorded, the tail at once; recorded on after the return",
         health: Some("refuses the connection"),
         told_within_s: Some(5),
         heals_within_s: BACK,
-        log_lines: Some(2),
-        ..Scenario::QUIET
+        log_lines: Some(3),
     }, absences::power;
     a_camera_process_that_is_stopped => Scenario {
         fault: "its process is frozen (SIGSTOP): connections stay open and new ones are accepted",
@@ -90,8 +84,7 @@ scenarios! { CAMERAS:
         health: Some("stalled: nothing for 5 s"),
         told_within_s: Some(10),
         heals_within_s: BACK,
-        log_lines: Some(2),
-        ..Scenario::QUIET
+        log_lines: Some(3),
     }, process::frozen;
     a_camera_whose_encoder_hangs => Scenario {
         fault: "it answers and plays, but sends no frame",
@@ -101,7 +94,6 @@ scenarios! { CAMERAS:
         told_within_s: Some(10),
         heals_within_s: BACK,
         log_lines: Some(2),
-        ..Scenario::QUIET
     }, absences::encoder;
     a_camera_that_says_goodbye => Scenario {
         fault: "RTCP BYE: the camera ends the stream and keeps the connection",
@@ -110,7 +102,6 @@ scenarios! { CAMERAS:
         told_within_s: Some(5),
         heals_within_s: BACK,
         log_lines: Some(1),
-        ..Scenario::QUIET
     }, streams::goodbye;
     a_camera_that_hangs_up => Scenario {
         fault: "the connection is closed in mid-stream",
@@ -119,7 +110,6 @@ scenarios! { CAMERAS:
         told_within_s: Some(5),
         heals_within_s: BACK,
         log_lines: Some(1),
-        ..Scenario::QUIET
     }, streams::hang_up;
     a_camera_that_stops_after_a_few_frames_again_and_again => Scenario {
         fault: "every stream ends after a second or two",
@@ -128,7 +118,6 @@ scenarios! { CAMERAS:
         told_within_s: Some(10),
         heals_within_s: Some(25),
         log_lines: Some(1),
-        ..Scenario::QUIET
     }, streams::short;
     a_keyframe_every_ten_seconds => Scenario {
         fault: "a keyframe every 10 s, segments of 2 s asked for",

@@ -55,7 +55,7 @@ pub fn play(url: &str) -> Result<BufReader<TcpStream>> {
             }
         };
         if !head.starts_with("RTSP/1.0 200") {
-            return Err(Error::new(ErrorKind::Other, head));
+            return Err(Error::other(head));
         }
         if let Some(id) = header(&head, "session") {
             session = format!("Session: {}\r\n", id.split(';').next().unwrap_or_default());

@@ -6,6 +6,7 @@ use super::super::table::Scenario;
 use super::play::{camera, finish, healed, hole_s, object, passing_through, recorded, told};
 use crate::scene::{Bucket, LIMIT, Row, rows};
 use crate::support::tools::video_stream;
+use crate::support::wait::throughout;
 use crate::support::wire::{Fault, Wire};
 use crate::support::{Camera, Codec, Program, Settings, Workspace, eventually};
 
@@ -80,9 +81,11 @@ fn long_groups(scenario: &Scenario, seconds: u32) {
     let workspace = Workspace::new(&passing_through(&bucket, &camera.url()), &bucket.server);
     let program = Program::start(&workspace);
     program.wait_for_log(LIMIT, "] recording");
-    let since = Instant::now();
     let enough = Duration::from_secs(u64::from(seconds) + 3);
-    eventually(LIMIT, "the second group of pictures", || since.elapsed() > enough);
+    throughout(enough, "health", || {
+        let health = program.health();
+        if health["status"] == "ok" { Ok(()) } else { Err(health["reasons"].to_string()) }
+    });
     let rows = finish(program, &workspace, &bucket, scenario);
     let recorded: f64 = rows.iter().map(|row| row.duration_s).sum();
     assert_eq!(rows.len(), 2, "{rows:#?}");

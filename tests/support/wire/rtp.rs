@@ -57,7 +57,7 @@ impl Stream {
         let stamp = self.follow(Stamp::read(&frame[4..]));
         self.last = Some(stamp);
         if let Fault::Backwards { every, ticks } = fault
-            && self.packets % every == 0
+            && self.packets.is_multiple_of(*every)
         {
             self.back = self.back.wrapping_add(*ticks);
         }
