@@ -14,7 +14,7 @@ use crate::support::{CameraOptions, Program, Workspace, eventually};
 fn away_for_long(program: &Program<'_>) {
     eventually(Duration::from_secs(30), "a few attempts", || {
         let reconnects = program.health()["cameras"][0]["reconnects"].as_u64().unwrap_or_default();
-        if reconnects >= 3 { Ok(()) } else { Err(reconnects) }
+        if reconnects >= 4 { Ok(()) } else { Err(reconnects) }
     });
 }
 
