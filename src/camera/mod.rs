@@ -15,6 +15,7 @@ use crate::status::Board;
 use crate::store::Store;
 
 pub mod choice;
+mod clock;
 pub mod codec;
 mod errors;
 pub mod failure;
@@ -25,7 +26,6 @@ mod pipeline;
 pub mod probe;
 pub mod prove;
 mod reach;
-mod repeats;
 mod rows;
 mod run;
 mod segments;

@@ -97,6 +97,7 @@ pub fn build(
     let offer = source::prepare(&src, camera, codec, control_url_fix);
     let counters = Arc::new(Counters::default());
     count_packets(&src, &counters);
+    opener.camera_clock().watch(&src);
     let sink_pad =
         sink.static_pad("video").or_else(|| sink.sink_pads().first().cloned()).ok_or_else(|| {
             Error::new(

@@ -146,8 +146,7 @@ impl Run<'_> {
     /// What no message tells: stalls, streams of another codec, files that cannot be written.
     fn look(&mut self, machine: &mut Machine) -> Option<Failure> {
         let broken = lock_open(&self.parts.open).iter().find_map(|segment| match &segment.file {
-            Ok(file) if file.has_failed() => Some(Failure::Disk("the disk takes no more".into())),
-            Ok(_) => None,
+            Ok(file) => file.write_error().map(Failure::Disk),
             Err(error) => Some(Failure::Disk(error.to_string())),
         });
         if broken.is_some() {

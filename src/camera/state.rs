@@ -206,12 +206,6 @@ impl Machine {
         if failure.may_come_back() { Next::Watch(wait) } else { Next::Wait(wait) }
     }
 
-    /// When the first frame of this run came, once the run counts as healthy: an outage is over then, and not with
-    /// every first frame of a camera that fails again and again.
-    pub fn healthy_since(&self, now: Duration) -> Option<Duration> {
-        self.recording_since.filter(|since| now.saturating_sub(*since) >= HEALTHY)
-    }
-
     /// The camera was asked whether it lives. Returns whether the next run begins now: only a camera that was silent
     /// and answers again has come back. One that answers all the time and fails all the same keeps its backoff.
     pub fn heard(&mut self, answered: bool) -> bool {

@@ -12,7 +12,6 @@ use super::codec::{Chosen, Codec};
 use super::failure::Failure;
 use super::pipeline::{self, CameraPipeline};
 use super::reach;
-use super::repeats::Repeats;
 use super::rows::Rows;
 use super::run::Run;
 use super::segments::Opener;
@@ -20,7 +19,8 @@ use super::state::{Machine, Next};
 use super::template::Template;
 use crate::config::CameraConfig;
 use crate::error::{Error, Kind};
-use crate::segment::Timestamp;
+use crate::repeats::Repeats;
+use crate::segment::{Cause, RunId, Timestamp};
 use crate::shutdown::Shutdown;
 use crate::status::CameraState;
 
@@ -42,6 +42,10 @@ pub struct Supervisor {
     told: Option<(CameraState, Option<String>)>,
     /// The last run may have left a file without a row.
     strays: bool,
+    /// The run that has begun and not ended, also when it panicked.
+    run: Option<RunId>,
+    /// Why the last run ended.
+    last: Option<Cause>,
     /// What earlier runs taught; everything else of a run is thrown away with it.
     lessons: Lessons,
 }
@@ -65,6 +69,8 @@ impl Supervisor {
             repeats: Repeats::default(),
             told: None,
             strays: false,
+            run: None,
+            last: None,
             lessons,
         }
     }
@@ -88,6 +94,10 @@ impl Supervisor {
                     Failure::Pipeline("internal error in this run; please report it".into())
                 });
             let failure = self.learn(failure, &mut machine);
+            self.last = Some(failure.cause());
+            if let Some(run) = self.run.take() {
+                rows.end_run(run, Timestamp::now(), failure.why());
+            }
             let next = match machine.ended(&failure, self.epoch.elapsed()) {
                 _ if self.shutdown.is_requested() => Next::Stop,
                 next => next,
@@ -96,6 +106,10 @@ impl Supervisor {
             if next == Next::Stop || self.pause(&mut machine, &next) {
                 break;
             }
+        }
+        if self.last != Some(Cause::ProgramDown) {
+            // whatever kept the camera from recording: from now on it is the program's stop
+            rows.note_outage(Timestamp::now(), Failure::Stopped.why());
         }
         // the last chance before the program ends; after it recovery adopts the files
         let left = rows.flush();
@@ -149,14 +163,13 @@ impl Supervisor {
             // a file whose row waits in memory is no stray
             self.adopt_strays();
         }
+        // before anything is built: whatever fails then is this run's failure
+        let id = rows.begin_run(Timestamp::now());
+        self.run = Some(id);
         let (parts, chosen) = match self.build() {
             Ok(built) => built,
             Err(error) if error.kind() == Kind::Disk => return Failure::Disk(error.to_string()),
             Err(error) => return Failure::Pipeline(error.to_string()),
-        };
-        let id = match self.parts.store.begin_run(&self.camera.name, Timestamp::now()) {
-            Ok(id) => id,
-            Err(error) => return Failure::Database(error.to_string()),
         };
         let shutdown = self.shutdown.clone();
         let run = Run {
@@ -169,11 +182,7 @@ impl Supervisor {
             shutdown: &shutdown,
             epoch: self.epoch,
         };
-        let failure = run.play(machine, &mut |machine| self.tell(machine));
-        if let Err(error) = self.parts.store.end_run(id, Timestamp::now(), &failure.to_string()) {
-            log::warn!("[{}] note the end of run {}: {error}", self.camera.name, id.0);
-        }
-        failure
+        run.play(machine, &mut |machine| self.tell(machine))
     }
 
     /// Files that a failed disk or a panic left without a row get it as soon as no file of this camera is open,
@@ -257,7 +266,7 @@ impl Supervisor {
             Next::Stop => log::warn!("[{name}] stopped: {failure}"),
             Next::AtOnce => log::info!("[{name}] {failure}"),
             Next::Wait(wait) | Next::Watch(wait) => {
-                let Some(line) = self.repeats.failed(&failure.to_string(), self.epoch.elapsed()) else {
+                let Some(line) = self.repeats.failed(&failure.to_string(), Instant::now()) else {
                     return;
                 };
                 let seconds = wait.as_secs_f64().ceil();
@@ -270,11 +279,6 @@ impl Supervisor {
 
     /// Puts the state on the board and into the database, when it changed.
     fn tell(&mut self, machine: &Machine) {
-        if let Some(since) = machine.healthy_since(self.epoch.elapsed())
-            && let Some(line) = self.repeats.recovered(since)
-        {
-            log::info!("[{}] {line}; recording", self.camera.name);
-        }
         let now = Timestamp::now();
         let notice = (machine.state(), machine.reason().map(str::to_owned));
         if self.told.as_ref() == Some(&notice) {
@@ -282,9 +286,12 @@ impl Supervisor {
         }
         let (state, reason) = notice.clone();
         if state == CameraState::Recording {
-            // in the middle of an outage the line that it is over follows, once it is
-            let level = if self.repeats.is_quiet() { log::Level::Info } else { log::Level::Debug };
-            log::log!(level, "[{}] recording {}", self.camera.name, self.lessons.codec);
+            let again = self.repeats.is_troubled();
+            match self.repeats.recovered(Instant::now()) {
+                Some(line) => log::info!("[{}] {line}; recording", self.camera.name),
+                None if again => log::debug!("[{}] recording again", self.camera.name),
+                None => log::info!("[{}] recording {}", self.camera.name, self.lessons.codec),
+            }
         }
         self.parts.board.set_camera(&self.camera.name, state, reason.clone(), now);
         if let Err(error) =

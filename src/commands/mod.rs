@@ -13,6 +13,7 @@ use crate::shutdown::Shutdown;
 use crate::store::Store;
 
 mod check;
+mod report;
 mod status;
 
 /// Carries out the command. `Ok` holds the exit code of a command that ran but found something wrong.
@@ -30,6 +31,10 @@ pub fn execute(cli: &Cli) -> Result<u8> {
         Command::Status { json } => {
             quiet_log()?;
             status::status(&load(&path)?, *json)
+        }
+        Command::Report { camera, date, json } => {
+            quiet_log()?;
+            report::report(&load(&path)?, camera.as_deref(), date.as_deref(), *json)
         }
         Command::Retry { camera } => {
             quiet_log()?;

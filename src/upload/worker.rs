@@ -17,13 +17,16 @@ use super::link::{Link, object_backoff};
 use super::manifests::Manifests;
 use super::probe::{self, Found};
 use super::s3::S3;
+use super::steps::Steps;
 use super::suspects::Suspects;
 use crate::config::S3Config;
+use crate::repeats::Repeats;
 use crate::segment::{Segment, SegmentId, Timestamp};
 use crate::shutdown::Shutdown;
 use crate::status::{Board, UploadState};
 use crate::store::Store;
 
+mod objects;
 mod rows;
 
 /// Another process may have added rows, which no channel tells.
@@ -55,9 +58,12 @@ struct Loop {
     conditional: Conditional,
     /// Database and segment folder; a backoff only of the log lines.
     rows: Link,
+    /// What is wrong with single objects while others get through.
+    objects: Repeats,
     /// What a process that died left in `uploading` is taken over.
     recovered: bool,
     suspects: Suspects,
+    clock: Steps,
     jobs: JoinSet<Done>,
     /// Segments under way, by their task.
     in_flight: HashMap<Id, Segment>,
@@ -92,7 +98,7 @@ impl Worker {
         target: Duration,
     ) -> Self {
         let s3 = Arc::new(s3);
-        let manifests = Manifests { s3: s3.clone(), store: store.clone(), target, resting: Arc::default() };
+        let manifests = Manifests { s3: s3.clone(), store: store.clone(), target, memory: Arc::default() };
         Self { s3, config, store, board, wake, manifests, state: Loop::default() }
     }
 
@@ -122,6 +128,10 @@ impl Worker {
     /// Starts what may start now. Returns whether anything was started.
     async fn start_jobs(&mut self, stopping: bool) -> bool {
         let now = Instant::now();
+        if self.state.clock.look(now, Timestamp::now()) {
+            self.state.link.try_now(now);
+            self.state.manifest_link.try_now(now);
+        }
         // while stopping, an outage is not waited out: what is not uploaded stays queued
         if stopping && !self.state.link.is_up() {
             return false;
@@ -180,7 +190,9 @@ impl Worker {
                 return false;
             }
         };
-        self.rows_work();
+        if due.is_empty() {
+            self.rows_work();
+        }
         if !up && !due.is_empty() {
             due = vec![due.swap_remove(self.state.link.probe_index(due.len()))];
         }
@@ -195,9 +207,10 @@ impl Worker {
         let id = segment.id;
         // the row says `uploading` before the first byte leaves, so that a crash leaves a doubt behind
         if let Err(error) = self.store.call(move |store| store.begin_upload(id)).await {
-            log::warn!("[upload] begin {}: {error}", segment.key);
+            self.rows_fail("note that an upload begins", &error);
             return false;
         }
+        self.rows_work();
         let options = Options {
             conditional: self.state.conditional == Conditional::Known(true),
             multipart_threshold_bytes: self.config.multipart_threshold_bytes,
@@ -243,8 +256,7 @@ impl Worker {
                 if wait.is_zero() {
                     self.link_failed(trouble);
                 } else {
-                    let (key, reason, seconds) = (&segment.key, &trouble.reason, wait.as_secs());
-                    log::warn!("[upload] {key}: {reason}; others get through, it waits {seconds} s");
+                    self.object_waits(segment, &trouble.reason, wait);
                 }
             }
             Ended::Uploaded => {
@@ -262,6 +274,7 @@ impl Worker {
             Ended::Lost(_) => self.state.suspects.settled(segment.id),
         }
         let finish = Finish::from_end(segment, ended, self.config.max_retries, Timestamp::now(), wait);
+        self.object_ended(segment, &finish);
         self.state.unsaved.push_back((segment.id, finish));
     }
 

@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports, reason = "each user of the kit uses a part of it")]
 
 pub mod camera;
+pub mod clock;
 pub mod dahua;
 pub mod http;
 pub mod program;
@@ -17,9 +18,10 @@ pub mod wire;
 
 pub use camera::process::CameraProcess;
 pub use camera::{Camera, CameraOptions, Clip, Codec};
+pub use clock::WallClock;
 pub use dahua::DahuaProxy;
 pub use program::{Program, Workspace};
-pub use s3::{Fault, S3Options, S3Server};
+pub use s3::{Fault, Meets, Plan, S3Options, S3Server};
 pub use settings::Settings;
 pub use wait::eventually;
 pub use wire::{DeafPort, Wire};

@@ -168,6 +168,14 @@ impl<'w> Program<'w> {
         answer.unwrap_or_else(|error| panic!("GET {path}: {error}"))
     }
 
+    /// As [`Self::get`], at the address it listens on now, with the answer's text; while it starts anew there is none.
+    pub fn look(&self, path: &str) -> std::io::Result<String> {
+        let line = self.log().into_iter().rev().find(|line| line.contains(LISTENING)).unwrap_or_default();
+        let address = line.split(LISTENING).nth(1).unwrap_or_default().split(char::is_whitespace).next();
+        let address = address.unwrap_or_default().parse().map_err(std::io::Error::other)?;
+        Ok(http::get(address, path)?.text())
+    }
+
     #[track_caller]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.http_address())

@@ -107,6 +107,18 @@ fn a_refused_password_waits_five_minutes_from_the_first_refusal() {
 }
 
 #[test]
+fn a_full_disk_is_asked_every_few_seconds_however_long_it_was_full() {
+    let mut machine = Machine::new(1.0);
+    let mut longest = Duration::ZERO;
+    for _ in 0..20 {
+        machine.begin(Duration::ZERO);
+        let Next::Wait(wait) = machine.ended(&Failure::Disk("full".into()), S) else { panic!("no wait") };
+        longest = longest.max(wait);
+    }
+    assert_eq!(longest, 3 * S);
+}
+
+#[test]
 fn another_codec_restarts_at_once_but_two_that_alternate_do_not_spin() {
     let mut machine = Machine::new(0.0);
     let mut at_once = 0;
@@ -225,13 +237,6 @@ fn a_refused_setup_tries_the_other_form_at_once_and_pauses_after_both() {
     let nexts = [once(), once(), once(), once(), once(), once()];
     let pause = |seconds: u32| Next::Watch(seconds * S);
     assert_eq!(nexts, [Next::AtOnce, pause(1), Next::AtOnce, pause(2), Next::AtOnce, pause(4)]);
-}
-
-#[test]
-fn an_outage_is_over_when_the_run_is_healthy_not_with_its_first_frame() {
-    let machine = recording();
-    assert_eq!(machine.healthy_since(20 * S), None);
-    assert_eq!(machine.healthy_since(21 * S), Some(S));
 }
 
 #[test]
