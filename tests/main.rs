@@ -15,4 +15,5 @@ mod scene;
 mod secrets;
 mod self_test;
 mod serving;
+mod soak;
 mod support;
