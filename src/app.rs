@@ -271,6 +271,7 @@ fn served(config: &Config) -> Vec<ServedCamera> {
         .map(|camera| ServedCamera {
             name: camera.name.clone(),
             segment_duration: camera.capture.segment_duration,
+            mode: camera.capture.mode,
         })
         .collect()
 }

@@ -52,6 +52,20 @@ pub struct CameraStatus {
     pub reconnects: u64,
 }
 
+/// What a camera's pictures are, and when the last one came.
+#[derive(Clone, Debug, Default)]
+pub struct Picture {
+    pub frame_at: Option<Instant>,
+    /// As it is recorded: `h264` or `h265`.
+    pub codec: Option<String>,
+}
+
+impl Picture {
+    pub fn frame_age(&self) -> Option<Duration> {
+        self.frame_at.map(|at| at.elapsed())
+    }
+}
+
 /// The uploader's link to S3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UploadState {
@@ -124,6 +138,10 @@ pub struct Snapshot {
     pub cameras: BTreeMap<CameraName, CameraStatus>,
     /// `None` where this process does not upload.
     pub upload: Option<UploadStatus>,
+    /// What went wrong with uploads last, and when; kept when it has healed.
+    pub upload_error: Option<(Timestamp, String)>,
+    /// What comes from each camera, while this process records it.
+    pub pictures: BTreeMap<CameraName, Picture>,
     /// Why rows or files cannot be written, or why space is short; `None` while all is well.
     pub storage_reason: Option<StorageTrouble>,
     /// `None` where this process does not look after the disk.
@@ -188,8 +206,35 @@ impl Board {
         }
     }
 
+    /// Notes how long ago a frame came.
+    pub fn set_frame(&self, name: &CameraName, age: Duration) {
+        self.picture(name, |picture| picture.frame_at = Instant::now().checked_sub(age));
+    }
+
+    /// Notes what is recorded.
+    pub fn set_codec(&self, name: &CameraName, codec: &str) {
+        self.picture(name, |picture| {
+            if picture.codec.as_deref() != Some(codec) {
+                picture.codec = Some(codec.to_owned());
+            }
+        });
+    }
+
+    fn picture(&self, name: &CameraName, change: impl FnOnce(&mut Picture)) {
+        let mut board = self.lock();
+        match board.pictures.get_mut(name) {
+            Some(picture) => change(picture),
+            None => change(board.pictures.entry(name.clone()).or_default()),
+        }
+    }
+
     pub fn set_upload(&self, state: UploadState, reason: Option<String>) {
         let mut board = self.lock();
+        if let Some(words) = &reason
+            && matches!(state, UploadState::Waiting | UploadState::Misconfigured)
+        {
+            board.upload_error = Some((Timestamp::now(), words.clone()));
+        }
         let last_success_at = board.upload.as_ref().and_then(|upload| upload.last_success_at);
         board.upload = Some(UploadStatus { state, reason, last_success_at });
     }

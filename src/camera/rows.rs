@@ -61,6 +61,11 @@ impl Rows {
         }
     }
 
+    /// Notes on the board what is recorded.
+    pub fn note_codec(&self, codec: &str) {
+        self.board.set_codec(&self.camera, codec);
+    }
+
     pub fn camera(&self) -> &CameraName {
         &self.camera
     }

@@ -113,6 +113,8 @@ impl Run<'_> {
                 if let Some(segment) = open.iter_mut().find(|segment| segment.opened_at.is_none()) {
                     segment.opened_at = at.or(Some(Duration::ZERO));
                 }
+                drop(open);
+                self.note_codec();
                 None
             }
             "splitmuxsink-fragment-closed" => {
@@ -132,6 +134,14 @@ impl Run<'_> {
                 self.close(segment, closed_at)
             }
             _ => None,
+        }
+    }
+
+    fn note_codec(&self) {
+        let caps = self.parts.sink_pad.current_caps();
+        let name = caps.and_then(|caps| Some(caps.structure(0)?.name().to_string()));
+        if let Some(codec) = name.as_deref().and_then(|name| name.strip_prefix("video/x-")) {
+            self.rows.note_codec(codec);
         }
     }
 

@@ -112,6 +112,11 @@ impl Machine {
         self.reason.as_deref()
     }
 
+    /// How long ago the last frame came, in a run that records.
+    pub fn frame_age(&self, now: Duration) -> Option<Duration> {
+        self.recording_since.map(|_| now.saturating_sub(self.frame_at))
+    }
+
     /// A new run is being built.
     pub fn begin(&mut self, now: Duration) {
         self.state = CameraState::Starting;

@@ -268,6 +268,9 @@ impl Supervisor {
 
     /// Puts the state on the board and into the database, when it changed.
     fn tell(&mut self, machine: &Machine) {
+        if let Some(age) = machine.frame_age(self.epoch.elapsed()) {
+            self.parts.board.set_frame(&self.camera.name, age);
+        }
         let now = Timestamp::now();
         let notice = (machine.state(), machine.reason().map(str::to_owned));
         if self.told.as_ref() == Some(&notice) {

@@ -70,6 +70,7 @@ fn from_database(config: &Config) -> Result<Report> {
         .map(|camera| ServedCamera {
             name: camera.name.clone(),
             segment_duration: camera.capture.segment_duration,
+            mode: camera.capture.mode,
         })
         .collect();
     Ok(Report::new(&Facts {

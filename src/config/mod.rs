@@ -52,6 +52,15 @@ pub enum Mode {
     Passthrough,
 }
 
+impl Mode {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Mode::Transcode => "transcode",
+            Mode::Passthrough => "passthrough",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaptureConfig {
     pub mode: Mode,

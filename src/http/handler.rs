@@ -11,13 +11,14 @@ use hyper::{Request, StatusCode};
 use tokio::sync::Semaphore;
 
 use super::answer::{self, Answer};
+use super::api::{Rates, events::Events};
 use super::report::{Facts, Report, Verdict};
 use super::route::{Refusal, Route, is_media, route};
 use super::{ServedCamera, file, page, playlist};
 use crate::error::{Error, Kind, Result};
 use crate::segment::{CameraName, FileName, Segment, Timestamp};
-use crate::status::{Board, StorageTrouble};
-use crate::store::Store;
+use crate::status::{Board, Snapshot, StorageTrouble};
+use crate::store::{CameraStats, Store};
 
 /// Requests that read rows at once.
 const READERS: usize = 4;
@@ -27,18 +28,36 @@ const RECENT_SEGMENTS: usize = 8640;
 const REPEAT: Duration = Duration::from_secs(60);
 
 pub struct Handler {
-    cameras: Vec<ServedCamera>,
+    pub(super) cameras: Vec<ServedCamera>,
     live_segments: usize,
     store: Store,
     board: Board,
     readers: Semaphore,
+    pub(super) rates: Rates,
+    pub(super) events: Events,
     last_warning: Mutex<Option<Instant>>,
+}
+
+/// What a report is made of, as it was found.
+pub struct Gathered {
+    snapshot: Snapshot,
+    stats: Vec<CameraStats>,
+    free_bytes: Option<u64>,
+}
+
+impl Gathered {
+    pub fn facts<'a>(&'a self, cameras: &'a [ServedCamera], now: Timestamp) -> Facts<'a> {
+        let Gathered { snapshot, stats, free_bytes } = self;
+        Facts { snapshot, stats, cameras, free_bytes: *free_bytes, now }
+    }
 }
 
 impl Handler {
     pub fn new(cameras: Vec<ServedCamera>, live_segments: usize, store: Store, board: Board) -> Handler {
         let readers = Semaphore::new(READERS);
-        Handler { cameras, live_segments, store, board, readers, last_warning: Mutex::default() }
+        let (rates, events) = (Rates::default(), Events::default());
+        let last_warning = Mutex::default();
+        Handler { cameras, live_segments, store, board, readers, rates, events, last_warning }
     }
 
     /// Never fails: what goes wrong is an answer too.
@@ -79,6 +98,7 @@ impl Handler {
             Route::Live(camera) => self.playlist(camera, self.live_segments).await,
             Route::Recent(camera) => self.playlist(camera, RECENT_SEGMENTS).await,
             Route::Segment(camera, file) => self.segment(camera, file, request).await,
+            Route::Api(endpoint) => self.api(endpoint, request).await,
         }
     }
 
@@ -122,8 +142,12 @@ impl Handler {
         file::answer(request.method(), request.headers(), &segment, path).await
     }
 
-    /// A database that does not answer is part of the report, not a reason to give none.
     async fn report(&self) -> Report {
+        Report::new(&self.gather().await.facts(&self.cameras, Timestamp::now()))
+    }
+
+    /// A database that does not answer is part of the report, not a reason to give none.
+    pub(super) async fn gather(&self) -> Gathered {
         let read = self.rows(|store| Ok((store.stats()?, store.free_bytes().ok()))).await;
         let mut snapshot = self.board.snapshot();
         let (stats, free_bytes) = read.unwrap_or_else(|error| {
@@ -131,17 +155,16 @@ impl Handler {
             snapshot.storage_reason = Some(StorageTrouble { fatal: true, reason: error.to_string() });
             (Vec::new(), self.store.free_bytes().ok())
         });
-        Report::new(&Facts {
-            snapshot: &snapshot,
-            stats: &stats,
-            cameras: &self.cameras,
-            free_bytes,
-            now: Timestamp::now(),
-        })
+        Gathered { snapshot, stats, free_bytes }
+    }
+
+    /// When the newest still of a camera was taken.
+    pub(super) fn still_at(&self, _camera: &CameraName) -> Option<Timestamp> {
+        None
     }
 
     /// Runs a reading method of the store, in turn.
-    async fn rows<T: Send + 'static>(
+    pub(super) async fn rows<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -153,7 +176,7 @@ impl Handler {
         self.store.call(work).await
     }
 
-    fn trouble(&self, what: &str, error: &Error) -> Refusal {
+    pub(super) fn trouble(&self, what: &str, error: &Error) -> Refusal {
         self.warn(what, error);
         let (status, hint) = match error.kind() {
             Kind::Disk | Kind::Unreachable => (503, "it may heal; try again"),

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use crate::config::ServerConfig;
+use crate::config::{Mode, ServerConfig};
 use crate::error::{Error, Kind, Result};
 use crate::segment::CameraName;
 use crate::shutdown::Shutdown;
@@ -25,6 +25,7 @@ use crate::status::Board;
 use crate::store::Store;
 
 mod answer;
+mod api;
 mod file;
 mod handler;
 mod page;
@@ -56,6 +57,7 @@ pub struct ServedCamera {
     pub name: CameraName,
     /// Target length of a segment, for TARGETDURATION.
     pub segment_duration: Duration,
+    pub mode: Mode,
 }
 
 /// A bound server; nothing is answered before [`Server::run`].
@@ -98,6 +100,7 @@ impl Server {
         log::info!("[http] listening on http://{}", self.local_addr);
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
+        connections.spawn(api::events::render(self.handler.clone()));
         let places = Arc::new(Semaphore::new(self.limits.connections));
         let mut refused = false;
         loop {
@@ -121,6 +124,7 @@ impl Server {
             }
         }
         drop(self.listener);
+        self.handler.events.stop();
         if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
             log::info!("[http] {} viewers still had open answers and were cut off", connections.len());
         }

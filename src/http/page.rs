@@ -139,7 +139,11 @@ mod tests {
             reconnects: 0,
         };
         let snapshot = Snapshot { cameras: [(name.clone(), notice)].into(), ..Snapshot::default() };
-        let cameras = [ServedCamera { name, segment_duration: Duration::from_secs(10) }];
+        let cameras = [ServedCamera {
+            name,
+            segment_duration: Duration::from_secs(10),
+            mode: crate::config::Mode::Transcode,
+        }];
         render(&Report::new(&Facts {
             snapshot: &snapshot,
             stats: &[],

@@ -6,6 +6,7 @@
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
+use super::api;
 use crate::segment::{CameraName, FileName};
 
 /// What an answer can be made for.
@@ -19,6 +20,8 @@ pub enum Route {
     /// The whole local buffer of one camera.
     Recent(CameraName),
     Segment(CameraName, FileName),
+    /// Below `/api/`.
+    Api(api::Endpoint),
     /// A browser asks whether another site's page may ask.
     Preflight,
 }
@@ -85,6 +88,7 @@ fn find<'a>(path: &str, cameras: impl Iterator<Item = &'a CameraName> + Clone) -
             first.map(|name| Route::Live(name.clone())).ok_or_else(|| no_camera("at all", cameras))
         }
         ["cameras", name, "live.m3u8"] => known(name, cameras).map(Route::Live),
+        ["api", ref rest @ ..] => api::find(rest, |name| known(name, cameras)).map(Route::Api),
         ["cameras", name, "recent.m3u8"] => known(name, cameras).map(Route::Recent),
         ["cameras", name, "segments", file] => {
             let camera = known(name, cameras)?;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, Time};
 
@@ -48,6 +49,21 @@ impl Timestamp {
     pub fn parse_date(text: &str) -> Option<Self> {
         let date = Date::parse(text, format_description!("[year]-[month]-[day]")).ok()?;
         Some(Self::from_seconds(OffsetDateTime::new_utc(date, Time::MIDNIGHT).unix_timestamp()))
+    }
+
+    /// RFC 3339, or seconds since 1970 with up to three digits after the point. `None`: neither, or beyond the year
+    /// 9999.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+        if is_number(whole) && is_number(part) && part.len() <= 3 {
+            const LAST_SECOND: i64 = 253_402_300_799;
+            let seconds: i64 = whole.parse().ok().filter(|seconds| *seconds <= LAST_SECOND)?;
+            return Some(Self(seconds * 1000 + format!("{part:0<3}").parse::<i64>().ok()?));
+        }
+        let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        let ms = i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok()?;
+        (ms >= 0).then_some(Self(ms))
     }
 
     pub fn plus(self, duration: Duration) -> Self {

@@ -204,6 +204,17 @@ impl Store {
         })
     }
 
+    /// The first segment that is still on this machine, in sequence order.
+    pub fn oldest_file(&self, camera: &CameraName) -> Result<Option<Segment>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM segments INDEXED BY segments_files WHERE camera = ?1 AND {HAS_FILE} \
+             ORDER BY sequence LIMIT 1"
+        );
+        let found =
+            self.read(|connection| segments(connection, &sql, [camera.as_str()], "find the oldest segment"))?;
+        Ok(found.into_iter().next())
+    }
+
     /// The row of one name, whatever its state.
     pub fn find(&self, camera: &CameraName, file: FileName) -> Result<Option<Segment>> {
         let sql = format!("SELECT {COLUMNS} FROM segments WHERE camera = ?1 AND file_epoch = ?2");

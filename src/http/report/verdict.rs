@@ -198,7 +198,11 @@ mod tests {
         }
 
         fn judged(&self) -> (Verdict, String) {
-            let camera = |text| ServedCamera { name: name(text), segment_duration: Duration::from_secs(10) };
+            let camera = |text| ServedCamera {
+                name: name(text),
+                segment_duration: Duration::from_secs(10),
+                mode: crate::config::Mode::Transcode,
+            };
             let report = Report::new(&Facts {
                 snapshot: &self.snapshot,
                 stats: &self.stats,

@@ -70,7 +70,11 @@ impl World {
         };
         let store = Store::open(&config, &Prefix::new(Prefix::DEFAULT).unwrap()).unwrap();
         let board = Board::new();
-        let served = |text| ServedCamera { name: name(text), segment_duration: Duration::from_secs(10) };
+        let served = |text| ServedCamera {
+            name: name(text),
+            segment_duration: Duration::from_secs(10),
+            mode: crate::config::Mode::Transcode,
+        };
         let cameras = vec![served("gate"), served("yard")];
         let mut server =
             Server::bind(&server_config(0), cameras, store.clone(), board.clone()).await.unwrap();
@@ -149,5 +153,6 @@ fn footage() -> Vec<u8> {
     (0..1_300_001_u32).map(|i| u8::try_from(i.wrapping_mul(2_654_435_761) >> 24).unwrap()).collect()
 }
 
+mod api;
 mod media;
 mod service;
