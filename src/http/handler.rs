@@ -82,11 +82,7 @@ impl Handler {
     async fn follow(&self, route: Route, request: &Request<Incoming>) -> Result<Answer, Refusal> {
         match route {
             Route::Preflight => Ok(answer::preflight(is_media(request.uri().path()))),
-            Route::Style => Ok(answer::text(StatusCode::OK, "text/css; charset=utf-8", page::STYLE)),
-            Route::Page => {
-                let html = page::render(&self.report().await);
-                Ok(answer::text(StatusCode::OK, "text/html; charset=utf-8", html))
-            }
+            Route::Page(file) => Ok(page::answer(file, request.headers())),
             Route::Health => {
                 let report = self.report().await;
                 let status = match report.status {

@@ -1,180 +1,131 @@
-//! The page at `/`: which cameras there are, how they are, and what to open in a player. Pure.
+//! The page at `/` and its files at `/ui/`: packed into the program by `build.rs`, the same for everybody.
 //!
-//! Called by the handler. Holds no script; every word from outside is escaped.
+//! Called by the route and the handler. Knows nothing of cameras: the page asks `/api/v1` itself.
 
-use std::fmt::Write;
+use std::io::Read;
 
-use super::report::{CameraReport, Report, ago, size};
+use bytes::Bytes;
+use flate2::read::GzDecoder;
+use hyper::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH, VARY};
+use hyper::{Response, StatusCode};
 
-/// Served at `/style.css`, because the page's own policy forbids styles inside it.
-pub const STYLE: &str = include_str!("style.css");
+use super::answer::{self, Answer, body, set};
 
-pub fn render(report: &Report) -> String {
-    let mut html = String::with_capacity(4096);
-    html.push_str(
-        "<!doctype html>\n\
-         <html lang=\"en\">\n\
-         <head>\n\
-         <meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>Cameras</title>\n\
-         <link rel=\"stylesheet\" href=\"/style.css\">\n\
-         </head>\n\
-         <body>\n\
-         <main>\n\
-         <h1>Cameras</h1>\n",
-    );
-    verdict(&mut html, report);
-    cameras(&mut html, report);
-    totals(&mut html, report);
-    html.push_str(
-        "<p>To watch, open a <em>live</em> address in VLC (Media, Open Network Stream) or in another HLS \
-         player; <em>recent</em> goes back as far as this machine keeps footage.</p>\n\
-         <p><a href=\"/health\">All numbers as JSON</a></p>\n\
-         </main>\n\
-         </body>\n\
-         </html>\n",
-    );
-    html
+/// One file of the page.
+#[derive(Debug, PartialEq, Eq)]
+pub struct File {
+    name: &'static str,
+    content_type: &'static str,
+    /// An entity tag with its quotes.
+    tag: &'static str,
+    gzip: &'static [u8],
 }
 
-fn verdict(html: &mut String, report: &Report) {
-    let status = report.status.as_str();
-    let words = match status {
-        "ok" => "All is well.",
-        "degraded" => "Something needs attention.",
-        _ => "Not recording.",
+include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
+
+/// The file of this name; names are compared, never opened.
+pub fn find(name: &str) -> Option<&'static File> {
+    FILES.iter().find(|file| file.name == name)
+}
+
+/// The file as it lies packed, unpacked for whom cannot, or nothing where it is there already.
+pub fn answer(file: &'static File, headers: &HeaderMap) -> Answer {
+    let mut answer = if lists(headers, IF_NONE_MATCH, file.tag) {
+        let mut answer = Response::new(body(Bytes::new()));
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+        // asked for anew each time, so that page and program always belong together
+        set(&mut answer, CACHE_CONTROL, "no-cache");
+        answer
+    } else if lists(headers, ACCEPT_ENCODING, "gzip") {
+        let mut answer = answer::text(StatusCode::OK, file.content_type, Bytes::from_static(file.gzip));
+        set(&mut answer, CONTENT_ENCODING, "gzip");
+        answer
+    } else {
+        answer::text(StatusCode::OK, file.content_type, unpack(file))
     };
-    let _ = write!(html, "<div class=\"verdict {status}\">\n<p><strong>{words}</strong></p>\n");
-    if !report.reasons.is_empty() {
-        html.push_str("<ul>\n");
-        for reason in &report.reasons {
-            let _ = writeln!(html, "<li>{}</li>", escape(reason));
-        }
-        html.push_str("</ul>\n");
-    }
-    html.push_str("</div>\n");
+    set(&mut answer, ETAG, file.tag);
+    set(&mut answer, VARY, "Accept-Encoding");
+    answer
 }
 
-fn cameras(html: &mut String, report: &Report) {
-    html.push_str(
-        "<div class=\"scroll\">\n<table>\n<thead><tr><th scope=\"col\">Camera</th><th scope=\"col\">State</th>\
-         <th scope=\"col\">Last segment</th><th scope=\"col\">Watch</th></tr></thead>\n<tbody>\n",
-    );
-    for camera in &report.cameras {
-        camera_row(html, camera);
-    }
-    html.push_str("</tbody>\n</table>\n</div>\n");
+fn unpack(file: &File) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // packed by our own build, and in memory: there is nothing that could fail
+    let _ = GzDecoder::new(file.gzip).read_to_end(&mut bytes);
+    bytes
 }
 
-fn camera_row(html: &mut String, camera: &CameraReport) {
-    let name = escape(&camera.name);
-    let reason = camera.reason.as_ref().map(|reason| format!(": {}", escape(reason))).unwrap_or_default();
-    let last = camera.last_segment_age_seconds.map_or("none yet".into(), |age| format!("{} ago", ago(age)));
-    let _ = writeln!(
-        html,
-        "<tr><th scope=\"row\">{name}</th><td>{}{reason}</td><td>{last}</td><td>\
-         <a href=\"/cameras/{name}/live.m3u8\" aria-label=\"{name} live\">live</a> \
-         <a href=\"/cameras/{name}/recent.m3u8\" aria-label=\"{name} recent\">recent</a></td></tr>",
-        escape(&camera.state)
-    );
-}
-
-fn totals(html: &mut String, report: &Report) {
-    let (upload, storage) = (&report.upload, &report.storage);
-    let oldest = upload.oldest_pending_age_seconds.map(|age| format!(", the oldest for {}", ago(age)));
-    let free = storage.free_bytes.map(|free| format!(", {} free", size(free)));
-    let _ = write!(
-        html,
-        "<h2>Upload and storage</h2>\n\
-         <dl>\n\
-         <dt>Upload</dt><dd>{}: {} segments wait{}, {} failed</dd>\n\
-         <dt>On this machine</dt><dd>{} segments, {}{}</dd>\n\
-         <dt>Version</dt><dd><code>{}</code></dd>\n\
-         </dl>\n",
-        escape(upload.state.as_deref().unwrap_or("in another process")),
-        upload.pending,
-        oldest.unwrap_or_default(),
-        upload.failed,
-        storage.segments,
-        size(storage.bytes),
-        free.unwrap_or_default(),
-        escape(&report.version),
-    );
-}
-
-/// For text and for attributes in double quotes.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+/// Whether a header's list has this value, and not with weight 0.
+fn lists(headers: &HeaderMap, name: HeaderName, wanted: &str) -> bool {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|value| {
+        let value = value.trim();
+        let value = value.strip_prefix("W/").unwrap_or(value);
+        value.split(';').next() == Some(wanted) && !value.replace(' ', "").ends_with(";q=0")
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use http_body_util::BodyExt;
+    use hyper::header::{CONTENT_TYPE, HeaderValue};
 
     use super::*;
-    use crate::http::ServedCamera;
-    use crate::http::report::Facts;
-    use crate::segment::{CameraName, Timestamp};
-    use crate::status::{CameraState, CameraStatus, Snapshot};
 
-    fn page(reason: &str) -> String {
-        let name = CameraName::new("gate").unwrap();
-        let notice = CameraStatus {
-            state: CameraState::Waiting,
-            reason: Some(reason.to_owned()),
-            since: Timestamp::from_seconds(1),
-            reconnects: 0,
-        };
-        let snapshot = Snapshot { cameras: [(name.clone(), notice)].into(), ..Snapshot::default() };
-        let cameras = [ServedCamera {
-            name,
-            segment_duration: Duration::from_secs(10),
-            mode: crate::config::Mode::Transcode,
-        }];
-        render(&Report::new(&Facts {
-            snapshot: &snapshot,
-            stats: &[],
-            cameras: &cameras,
-            free_bytes: Some(2_000_000_000),
-            now: Timestamp::from_seconds(9),
-        }))
+    fn asked(name: &str, headers: &[(HeaderName, &str)]) -> Answer {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()));
+        answer(find(name).unwrap(), &headers.collect())
+    }
+
+    async fn bytes(answer: Answer) -> Bytes {
+        answer.into_body().collect().await.unwrap().to_bytes()
+    }
+
+    #[tokio::test]
+    async fn a_file_comes_packed_to_browsers_and_unpacked_to_others() {
+        let packed = asked("app.js", &[(ACCEPT_ENCODING, "br, gzip;q=0.8")]);
+        assert_eq!(packed.headers()[CONTENT_ENCODING], "gzip");
+        assert_eq!(packed.headers()[CONTENT_TYPE], "text/javascript; charset=utf-8");
+        let mut unpacked = String::new();
+        GzDecoder::new(&bytes(packed).await[..]).read_to_string(&mut unpacked).unwrap();
+        assert_eq!(unpacked, include_str!("ui/app.js"));
+        for refused in ["gzip;q=0", "br", "identity"] {
+            let plain = asked("app.js", &[(ACCEPT_ENCODING, refused)]);
+            assert!(!plain.headers().contains_key(CONTENT_ENCODING), "{refused}");
+            assert_eq!(bytes(plain).await, include_str!("ui/app.js"));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_browser_has_is_not_sent_again() {
+        let file = find("app.css").unwrap();
+        for tag in [file.tag.to_owned(), format!("\"other\", W/{}", file.tag)] {
+            let same = asked("app.css", &[(IF_NONE_MATCH, &tag)]);
+            assert_eq!(same.status(), StatusCode::NOT_MODIFIED, "{tag}");
+            assert!(bytes(same).await.is_empty());
+        }
+        assert_eq!(asked("app.css", &[(IF_NONE_MATCH, "\"other\"")]).status(), StatusCode::OK);
     }
 
     #[test]
-    fn each_camera_has_its_state_in_words_and_its_links() {
-        let html = page("connection refused");
-        for part in [
-            "<th scope=\"row\">gate</th><td>waiting: connection refused</td>",
-            "href=\"/cameras/gate/live.m3u8\"",
-            "href=\"/cameras/gate/recent.m3u8\"",
-            "Not recording.",
-            "2.0 GB free",
-            "<html lang=\"en\">",
-        ] {
-            assert!(html.contains(part), "{part} is not in {html}");
+    fn the_page_names_only_files_that_are_there() {
+        let html = include_str!("ui/index.html");
+        let scripts = FILES.iter().filter(|file| file.name.ends_with(".js"));
+        let texts = scripts.map(|file| String::from_utf8(unpack(file)).unwrap()).chain([html.to_owned()]);
+        for text in texts {
+            let named = text.split(['"', '\'']).filter_map(|word| {
+                word.strip_prefix("/ui/").or_else(|| word.strip_prefix("./").filter(|name| name.ends_with(".js")))
+            });
+            for name in named {
+                assert!(find(name).is_some(), "{name} is not packed");
+            }
         }
     }
 
     #[test]
-    fn words_of_a_camera_never_become_markup() {
-        let html = page("<script>alert(\"1\")</script> & 'x'");
-        assert!(!html.contains("<script"), "{html}");
-        assert!(
-            html.contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt; &amp; &#39;x&#39;"),
-            "{html}"
-        );
+    fn nothing_of_the_page_needs_what_its_policy_forbids() {
+        let html = include_str!("ui/index.html");
+        assert!(!html.contains(" style=") && !html.contains(" onclick=") && !html.contains("<style"));
+        assert_eq!(html.matches("<script").count(), html.matches("<script type=\"module\" src=").count());
     }
 }

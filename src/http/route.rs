@@ -6,14 +6,14 @@
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
-use super::api;
+use super::{api, page};
 use crate::segment::{CameraName, FileName};
 
 /// What an answer can be made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    Page,
-    Style,
+    /// The page, or a file of it.
+    Page(&'static page::File),
     Health,
     /// `live.m3u8` of one camera.
     Live(CameraName),
@@ -80,8 +80,8 @@ fn find<'a>(path: &str, cameras: impl Iterator<Item = &'a CameraName> + Clone) -
     let parts = path.split('/').map(decode).collect::<Result<Vec<_>, _>>()?;
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match parts[..] {
-        [""] => Ok(Route::Page),
-        ["style.css"] => Ok(Route::Style),
+        [""] => page::find("index.html").map(Route::Page).ok_or_else(nothing),
+        ["ui", name] => page::find(name).map(Route::Page).ok_or_else(nothing),
         ["health"] => Ok(Route::Health),
         ["live.m3u8"] => {
             let first = cameras.clone().next();
@@ -138,8 +138,8 @@ mod tests {
     fn every_path_leads_to_its_route() {
         let file = FileName::new(1_763_906_399);
         for (path, route) in [
-            ("/", Route::Page),
-            ("/style.css", Route::Style),
+            ("/", Route::Page(page::find("index.html").unwrap())),
+            ("/ui/app.js", Route::Page(page::find("app.js").unwrap())),
             ("/health", Route::Health),
             ("/live.m3u8", Route::Live(name("gate"))),
             ("/cameras/yard/live.m3u8", Route::Live(name("yard"))),
@@ -161,6 +161,9 @@ mod tests {
             ("/cameras/%ff/live.m3u8", 400),
             ("//", 404),
             ("/health/", 404),
+            ("/ui/", 404),
+            ("/ui/index.htm", 404),
+            ("/ui/..%2fhandler.rs", 404),
             ("/metrics", 404),
             ("/cameras", 404),
             ("/cameras/", 404),

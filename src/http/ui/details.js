@@ -7,8 +7,8 @@ import { ago, codec, count, exactly, minute, moment, sentence, size, state, tile
 
 const MOST_GAPS = 20;
 const STATES = {
-  created: 'new', uploading: 'uploading', retry: 'tried again soon', uploaded: 'in S3', cleaned: 'in S3, removed here',
-  failed: 'refused by S3', lost: 'lost from disk', dropped: 'given up for lack of room',
+  created: 'To be uploaded', uploading: 'Uploading', retry: 'To be tried again', uploaded: 'In S3 and here', cleaned: 'In S3 alone',
+  failed: 'Refused by S3', lost: 'Lost from disk', dropped: 'Given up',
 };
 
 export class Details {
@@ -55,7 +55,7 @@ export class Details {
     this.strip.draw(tiles, from, to);
     setText(this.summary, sentence(summary(tiles, from, to)));
     this.hours.replaceChildren(...[0, 6, 12, 18].map((hour) => h('span', {}, minute(from + hour * 3600_000))), h('span', {}, 'now'));
-    const gaps = tiles.filter((tile) => ['gap', 'lost', 'dropped', 'failed', 'unaccounted'].includes(tile.kind)).reverse();
+    const gaps = tiles.filter((tile) => ['gap', 'lost', 'dropped', 'failed', 'unknown'].includes(tile.kind)).reverse();
     this.gaps.replaceChildren(...gaps.slice(0, MOST_GAPS).map((tile) => h('li', {},
       h('strong', {}, `${moment(tile.from, to)} · ${exactly((tile.to - tile.from) / 1000)}`), ' ', tileWords(tile))));
     if (gaps.length > MOST_GAPS) this.gaps.append(h('li', {}, `and ${gaps.length - MOST_GAPS} more`));

@@ -1,7 +1,7 @@
 // The recorder as a whole, in plain words: the verdict, what is wrong, uploads, disk.
 
-import { $, h, setAttribute, setText } from './dom.js';
-import { VERDICTS, ago, count, sentence, size } from './words.js';
+import { $, h, setText } from './dom.js';
+import { VERDICTS, ago, count, moment, sentence, size } from './words.js';
 
 export class Facts {
   #cells = new Map();
@@ -17,7 +17,7 @@ export class Facts {
     const { status } = feed;
     this.#tellVerdict(feed, status);
     if (!status) return;
-    this.#cell('Upload', upload(feed, status.upload));
+    this.#cell('Upload', upload(feed, status.upload, status.reasons ?? []));
     this.#cell('Disk', disk(status.storage));
     this.#cell('Recorder', recorder(feed, status));
   }
@@ -26,12 +26,12 @@ export class Facts {
     const isLost = feed.connected === false;
     let [level, words] = ['idle', 'Connecting…'];
     if (isLost) [level, words] = ['bad', 'Connection lost'];
-    else if (status) [level, words] = VERDICTS[verdict(status)] ?? VERDICTS.degraded;
+    else if (status) [level, words] = VERDICTS[status.status] ?? VERDICTS.degraded;
     this.verdict.dataset.level = level;
     setText(this.verdict.querySelector('.words'), words);
     const reasons = isLost
       ? ['The recorder does not answer. What is shown may be old; this page goes on by itself as soon as it answers.']
-      : status?.reasons ?? status?.health?.reasons ?? [];
+      : status?.reasons ?? [];
     // said by screen readers each time it changes, so it changes only with the words
     const key = reasons.join('\n');
     if (this.news.dataset.key === key) return;
@@ -40,7 +40,7 @@ export class Facts {
     this.news.replaceChildren(...reasons.map((reason) => h('p', {}, sentence(reason))));
   }
 
-  #cell(name, { level, words, more, title }) {
+  #cell(name, { level, words, more }) {
     let cell = this.#cells.get(name);
     if (!cell) {
       cell = {
@@ -53,13 +53,10 @@ export class Facts {
     cell.element.dataset.level = level;
     setText(cell.words, words);
     setText(cell.more, more);
-    setAttribute(cell.element, 'title', title ?? null);
   }
 }
 
-export const verdict = (status) => (typeof status.status === 'string' ? status.status : status.health?.status);
-
-function upload(feed, upload) {
+function upload(feed, upload, told) {
   if (!upload?.state) {
     return { level: 'idle', words: 'In another process', more: waiting(feed, upload) };
   }
@@ -70,15 +67,11 @@ function upload(feed, upload) {
   };
   const [level, trouble] = troubles[upload.state] ?? ['good', null];
   const words = trouble ?? (upload.pending ? `Uploading, ${count(upload.pending, 'segment')} to go` : 'Everything is in S3');
-  const error = upload.reason ?? (level === 'good' ? null : lastError(upload));
-  const parts = [trouble && error ? sentence(error) : null, waiting(feed, upload)].filter(Boolean);
-  return { level: upload.failed ? 'bad' : level, words, more: parts.join(' '), title: lastError(upload) };
-}
-
-function lastError(upload) {
-  const error = upload.last_error;
-  if (!error) return null;
-  return typeof error === 'string' ? error : [error.at, error.reason ?? error.message].filter(Boolean).join(': ');
+  // what is wrong stands above already, unless it has healed
+  const isTold = !upload.last_error || told.some((reason) => reason.includes(upload.last_error));
+  const last = isTold ? null : `Last error${upload.last_error_at ? `, ${moment(Date.parse(upload.last_error_at), feed.now())}` : ''}: ${sentence(upload.last_error)}`;
+  const parts = [waiting(feed, upload), last].filter(Boolean);
+  return { level: upload.failed ? 'bad' : level, words, more: parts.join(' · ') };
 }
 
 function waiting(feed, upload) {

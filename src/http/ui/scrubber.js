@@ -103,7 +103,7 @@ export class Scrubber {
     const tile = this.strip.tileAt(ms);
     const isLive = this.#to - ms < LIVE_MS;
     const label = isLive ? ['live', ''] : [clock(ms), words(ms, tile, this.#to)[1]];
-    const hasFootage = tile && !['gap', 'before', 'lost', 'dropped', 'unaccounted'].includes(tile.kind);
+    const hasFootage = tile && !['gap', 'before', 'lost', 'dropped', 'unknown'].includes(tile.kind);
     this.tip.show(event.clientX, this.track.getBoundingClientRect().top, label, !isLive && hasFootage ? this.thumb(ms) : null);
   }
 }

@@ -13,7 +13,7 @@ const SHAPES = {
   dropped: ['lost', 6, 6],
   lost: ['lost', 6, 6],
   gap: ['gap', 9, 3],
-  unaccounted: ['gap', 9, 3],
+  unknown: ['gap', 9, 3],
 };
 
 // Times of a timeline's tiles in milliseconds.
@@ -89,7 +89,7 @@ export function summary(tiles, from, to) {
   const sums = { footage: 0, waiting: 0, lost: 0, gap: 0, gaps: 0 };
   for (const tile of tiles) {
     const length = Math.max(0, Math.min(tile.to, to) - Math.max(tile.from, from)) / 1000;
-    if (tile.kind === 'gap' || tile.kind === 'unaccounted') {
+    if (tile.kind === 'gap' || tile.kind === 'unknown') {
       sums.gap += length;
       sums.gaps += 1;
     } else if (tile.kind !== 'before') {

@@ -85,7 +85,7 @@ const KINDS = {
   dropped: 'recorded, given up for lack of room',
   lost: 'recorded, then lost from disk',
   before: 'before the first recording',
-  unaccounted: 'unknown',
+  unknown: 'unknown',
 };
 
 // One stretch of time: what became of it.
@@ -104,8 +104,9 @@ export function codec(name) {
   return name;
 }
 
-// Reasons are written for lists: here each stands alone.
+// Reasons are written for lists: here each stands alone. A name that begins one, as of a server, stays as it is.
 export function sentence(words) {
   const text = words.trim();
-  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.');
+  const begins = /^[a-z]+(?=[\s,:;.]|$)(?!\.\S)/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+  return begins + (/[.!?]$/.test(text) ? '' : '.');
 }
