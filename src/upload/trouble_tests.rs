@@ -2,7 +2,7 @@
 
 use super::finish::Finish;
 use super::testing::{BUCKET, Bench, Faulty, camera, config, eventually, faulty};
-use crate::config::S3Config;
+use crate::config::{S3Config, UploadOrder};
 use crate::segment::{State, Timestamp};
 use crate::status::UploadState;
 
@@ -93,7 +93,7 @@ async fn an_object_that_s3_chokes_on_steps_back_and_the_others_go_on() {
     }
     eventually("it steps back", || {
         let now = Timestamp::now();
-        let due = bench.store.next_uploads(now, 9).unwrap();
+        let due = bench.store.next_uploads(now, UploadOrder::OldestFirst, 9).unwrap();
         bench.again(&bad).state == State::Retry && due.is_empty()
     })
     .await;

@@ -167,11 +167,11 @@ impl Worker {
 
     async fn start_uploads(&mut self, slots: usize) -> bool {
         let up = self.state.link.is_up();
-        let limit = if up { slots } else { PROBE_CHOICE };
+        let (order, limit) = (self.config.order, if up { slots } else { PROBE_CHOICE });
         let waiting = self.store.call(move |store| {
             // while the disk is away, every file would look lost
             store.require_marker()?;
-            store.next_uploads(Timestamp::now(), limit)
+            store.next_uploads(Timestamp::now(), order, limit)
         });
         let mut due = match waiting.await {
             Ok(due) => due,
