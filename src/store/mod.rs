@@ -3,7 +3,8 @@
 //! All methods block for the length of a small transaction; async callers go through [`Store::call`].
 //! Several processes may share one database; [`Store::lock`] says which of them captures, uploads, serves.
 //!
-//! Where to find what: `rows` (what capture writes, what viewers read), `queue` (the uploader's moves),
+//! Where to find what: `rows` (what capture writes, what viewers read), `queue` and
+//! `claim` (the uploader's moves),
 //! `manifests`, `stats`, `recover` and `adopt` (start after a crash), `retain` with the pure `plan` (what may go),
 //! `verify` (fsck), `connection`, `migrate` and `lock` (opening). The order that keeps footage safe is always
 //! the same: a file is complete before its row says so, and a row gives a file up before the file goes.
@@ -18,9 +19,11 @@ use crate::config::StorageConfig;
 use crate::error::{Error, Kind, Result};
 use crate::segment::{CameraName, FileName, Prefix, RunId, State, Timestamp};
 use crate::status::CameraState;
+pub use claim::Moves;
 use sql::SqlContext;
 
 mod adopt;
+mod claim;
 mod connection;
 mod files;
 mod lock;

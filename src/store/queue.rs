@@ -179,7 +179,7 @@ impl Store {
     }
 }
 
-fn next_uploads(
+pub(super) fn next_uploads(
     connection: &Connection,
     now: Timestamp,
     order: UploadOrder,
