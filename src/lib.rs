@@ -47,6 +47,8 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod error;
+#[cfg(test)]
+mod fuzz;
 pub mod http;
 pub mod logging;
 pub mod retention;

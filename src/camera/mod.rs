@@ -18,6 +18,8 @@ pub mod choice;
 pub mod codec;
 mod errors;
 pub mod failure;
+#[cfg(test)]
+mod fuzz;
 mod inspect;
 mod logins;
 mod pipeline;

@@ -8,6 +8,7 @@ use super::*;
 use crate::error::{Kind, Result};
 
 mod bad;
+mod fuzz;
 mod sample;
 
 /// Stands for every secret in these tests; no message may hold it.

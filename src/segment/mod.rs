@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+#[cfg(test)]
+mod fuzz;
 mod gap;
 mod name;
 mod timestamp;

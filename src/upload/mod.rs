@@ -73,6 +73,8 @@ impl Uploader {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod order_tests;
 #[cfg(test)]
 mod testing;

@@ -258,4 +258,6 @@ impl NoAnswer {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
