@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use cctv_s3_pipeline::error::{Context, Kind, Result};
 use serde_json::{Value, json};
 
+use super::backlog::Backlog;
 use super::contest::{Mode, Recorder, Sample};
 use super::upload::Upload;
 
