@@ -30,8 +30,9 @@ pub struct Backlog {
     pub segments: usize,
     pub empty_start_ms: f64,
     pub start_ms: f64,
-    /// While S3 is away, and after the measured part of the drain.
+    /// While S3 is away, when the drain has begun, and after the measured part of it.
     pub waiting_rss_mib: f64,
+    pub begun_rss_mib: f64,
     pub drained_rss_mib: f64,
     /// For each pair of slices.
     pub raw_per_second: Vec<f64>,
@@ -72,6 +73,7 @@ pub fn measure(camera: &Camera, segments: usize) -> Result<Backlog> {
     s3.start_again()?;
     let stored = || s3.requests().len();
     eventually(LIMIT, "the drain to begin", || stored() > 200);
+    backlog.begun_rss_mib = process::rss_mib(program.id())?;
     take_turns(&program, &s3, &mut backlog)?;
     backlog.drained_rss_mib = process::rss_mib(program.id())?;
     program.sigterm();

@@ -175,14 +175,16 @@ fn drain_ratio(backlog: &Backlog) -> f64 {
 }
 
 fn drain(backlog: &Backlog, text: &mut String) {
-    let Backlog { segments, empty_start_ms, start_ms, waiting_rss_mib, drained_rss_mib, .. } = backlog;
+    let Backlog {
+        segments, empty_start_ms, start_ms, waiting_rss_mib, begun_rss_mib, drained_rss_mib, ..
+    } = backlog;
     let (drained, raw) = (median(&backlog.drain_per_second), median(&backlog.raw_per_second));
     // writing to a string cannot fail
     let _ = writeln!(text, "backlog of {segments} segments");
     let _ = writeln!(text, "  start to ready: {start_ms:.0} ms, without a backlog {empty_start_ms:.0} ms");
     let _ = writeln!(
         text,
-        "  memory: {waiting_rss_mib:.0} MiB while it waits, {drained_rss_mib:.0} MiB in the drain"
+        "  memory: {waiting_rss_mib:.0} MiB while it waits, {begun_rss_mib:.0} when the drain begins, {drained_rss_mib:.0} later"
     );
     let _ = writeln!(
         text,

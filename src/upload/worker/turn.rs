@@ -17,8 +17,13 @@ use crate::error::{Error, Result};
 use crate::segment::{Segment, SegmentId, Timestamp};
 use crate::store::{Moves, Store};
 
+/// Where small segments go faster than the disk syncs, more are taken at once, up to this.
+const MOST_AHEAD: usize = 64;
+
 /// Segments on their way between rows and uploads.
 pub(super) struct Turns {
+    /// How many to take beyond what is uploaded at once; grows while uploads wait for turns.
+    ahead: usize,
     /// Taken ahead, in order.
     ready: VecDeque<Segment>,
     /// For the next turn to write.
@@ -49,7 +54,7 @@ pub(super) type Turn = Result<Result<Vec<Segment>>>;
 
 impl Default for Turns {
     fn default() -> Self {
-        Self { ready: VecDeque::new(), ends: Ends::default(), running: None, look: true }
+        Self { ahead: 0, ready: VecDeque::new(), ends: Ends::default(), running: None, look: true }
     }
 }
 
@@ -72,11 +77,12 @@ impl Worker {
         self.state.turns.ends.returned.extend(self.state.turns.ready.drain(..));
     }
 
-    /// How many segments to take now: twice what is uploaded at once, or one to find out whether the outage is over.
+    /// How many segments to take now; one to find out whether the outage is over.
     pub(super) fn wanted(&self, now: Instant) -> usize {
         let (under_way, ready) = (self.state.in_flight.len(), self.state.turns.ready.len());
         if self.state.link.is_up() {
-            (2 * self.config.concurrency).saturating_sub(under_way + ready)
+            let ahead = self.state.turns.ahead.max(self.config.concurrency);
+            (self.config.concurrency + ahead).saturating_sub(under_way + ready)
         } else {
             self.state.link.free_slots(now, under_way, 1).saturating_sub(ready)
         }
@@ -85,6 +91,10 @@ impl Worker {
     /// Starts uploads of what was taken. Returns whether there was any.
     pub(super) fn start_ready(&mut self, now: Instant) -> bool {
         let slots = self.state.link.free_slots(now, self.state.in_flight.len(), self.config.concurrency);
+        if slots > self.state.turns.ready.len() && self.turn_runs() {
+            let ahead = self.state.turns.ahead.max(self.config.concurrency);
+            self.state.turns.ahead = (2 * ahead).min(MOST_AHEAD);
+        }
         let slots = slots.min(self.state.turns.ready.len());
         for segment in self.state.turns.ready.drain(..slots).collect::<Vec<_>>() {
             self.start_upload(segment);
@@ -145,6 +155,9 @@ impl Worker {
         };
         if asked > 0 {
             self.rows_work();
+        }
+        if taken.len() < asked {
+            self.state.turns.ahead = 0;
         }
         // there may be more; what comes later is told by a wake or found by the clock
         self.state.turns.look |= taken.len() == asked;
