@@ -26,6 +26,8 @@ use crate::store::Store;
 
 mod answer;
 mod file;
+#[cfg(test)]
+mod fuzz;
 mod handler;
 mod page;
 mod patience;
