@@ -20,6 +20,8 @@ mod clock;
 pub mod codec;
 mod errors;
 pub mod failure;
+#[cfg(test)]
+mod fuzz;
 mod inspect;
 mod logins;
 mod picture;

@@ -4,6 +4,7 @@
 //! program works inside: it speaks RTSP, S3, HTTP, SQLite and signals, as the world does.
 #![allow(dead_code, unused_imports, reason = "each user of the kit uses a part of it")]
 
+pub mod backlog;
 pub mod camera;
 pub mod clock;
 pub mod dahua;
