@@ -15,6 +15,7 @@ use crate::camera::{self, Camera, CameraParts, Codecs, Template, prove};
 use crate::config::{CameraConfig, Config};
 use crate::error::{Context, Error, Kind, Result};
 use crate::http::{ServedCamera, Server};
+use crate::live::Live;
 use crate::retention;
 use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
@@ -69,6 +70,7 @@ pub fn run(config: Config, parts: Parts, shutdown: Shutdown) -> Result<()> {
         |running| {
             log::info!("ready: {}", describe(&config, parts));
             while !shutdown.wait(WATCH) {
+                running.live.sweep();
                 if let Some(name) = running.ended_part() {
                     log::error!("[{name}] ended by itself; stopping everything, so that it is started again");
                     break;
@@ -147,6 +149,7 @@ struct Prepared {
 /// The started parts, each with its own stop signal, so that they can stop one after the other.
 struct Running {
     board: Board,
+    live: Live,
     cameras: Vec<Camera>,
     retention: Option<Part>,
     uploader: Option<Part>,
@@ -170,8 +173,11 @@ impl Running {
     ) -> Result<Running> {
         let board = Board::new();
         let wake = Arc::new(Notify::new());
+        let serves = parts.serve && config.server.enabled;
+        let live = if parts.capture && serves { live(config, store)? } else { Live::default() };
         let mut running = Running {
             board: board.clone(),
+            live: live.clone(),
             cameras: Vec::new(),
             retention: None,
             uploader: None,
@@ -183,13 +189,14 @@ impl Running {
                 board.set_camera(&camera.name, CameraState::Starting, None, Timestamp::now());
             }
         }
-        if parts.serve && config.server.enabled {
+        if serves {
             let server = runtime.block_on(Server::bind(
                 &config.server,
                 served(config),
                 store.clone(),
                 board.clone(),
             ))?;
+            let server = server.with_live(live.clone());
             let spawn = |shutdown| server.run(shutdown, HTTP_DRAIN);
             running.server = Some(Part::spawn(runtime, "http", spawn));
         }
@@ -209,7 +216,7 @@ impl Running {
             running.retention =
                 Some(Part::spawn(runtime, "retention", |shutdown| retention::run(store, board, shutdown)));
         }
-        let camera_parts = CameraParts { store: store.clone(), board, wake, codecs: cameras.codecs };
+        let camera_parts = CameraParts { store: store.clone(), board, wake, codecs: cameras.codecs, live };
         for (camera, template) in cameras.templates {
             match Camera::start(camera, template, camera_parts.clone()) {
                 Ok(camera) => running.cameras.push(camera),
@@ -281,6 +288,16 @@ impl Part {
             .block_on(self.task)
             .context(Kind::Internal, || format!("[{name}] ended with an internal error; please report it"))?
     }
+}
+
+/// Live streams whose numbers go on where those of the last start ended.
+fn live(config: &Config, store: &Store) -> Result<Live> {
+    let from = |camera: &CameraConfig| {
+        let newest = store.newest(&camera.name, 1)?.pop();
+        let now = Timestamp::now();
+        Ok((camera.name.clone(), newest.map_or(now, |segment| segment.end().max(now))))
+    };
+    config.cameras.iter().map(from).collect::<Result<Vec<_>>>().map(Live::new)
 }
 
 fn served(config: &Config) -> Vec<ServedCamera> {

@@ -48,6 +48,7 @@ pub mod commands;
 pub mod config;
 pub mod error;
 pub mod http;
+pub mod live;
 pub mod logging;
 pub mod retention;
 pub mod segment;
