@@ -1,21 +1,26 @@
 //! Records IP cameras into short segments, uploads each one verified to S3, and shows them live.
 //!
 //! ```text
-//! camera ─RTSP─▶ rtspsrc ▶ depay ▶ parse ▶ [decode ▶ rate ▶ scale ▶ encode] ▶ hlssink2       GStreamer threads
-//!                                                                               │
+//! camera ─RTSP─▶ rtspsrc ▶ depay ▶ parse ▶ [decode ▶ rate ▶ scale ▶ encode] ─┬▶ hlssink2     GStreamer threads
+//!                                           while somebody watches: live, RAM ◀┘   │
 //!   get-fragment-stream ▶ writer: own name, buffered writes, hashes as bytes pass, fsync at close
 //!   bus fragment-closed ▶ camera thread ▶ store: INSERT row `created`
 //!                                           │
 //!               ┌───────────── SQLite (rows)┴──────────────────┐
 //!               ▼                          ▼                   ▼
 //!         upload ▶ S3, verified      http ▶ playlists,    retention ▶ unlink
-//!         row `uploaded` ▶ manifest   segments, health     row `cleaned`
+//!         row `uploaded` ▶ manifest   segments, live       row `cleaned`
 //! ```
 //!
 //! **The row is the queue**: uploader, playlists, manifests and retention read rows and never call each other;
 //! channels only say "look now". Folders on one level do not import each other; [`app`] wires them:
-//! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`]} → [`store`] → {[`segment`],
-//! [`status`], [`error`]}.
+//! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`]} → {[`store`], [`live`]} →
+//! {[`segment`], [`status`], [`error`]}.
+//!
+//! **Live** is a second way out of the same encoded frames, because bytes leave hlssink2 in whole GOPs only. A
+//! probe on the sink's pad shows each frame to [`live`] while somebody watches; there it becomes a fragment of MP4,
+//! which goes to direct viewers at once, and with others into parts and two-second segments of a low-latency
+//! playlist. Nothing of it is linked into the recording's pipeline. It ends a minute after the last viewer.
 //!
 //! # Words
 //! One word for one thing: *camera* · *run* (one life of one camera's pipeline, numbered in the database) ·
@@ -32,7 +37,8 @@
 //! 4. A name is never used twice, an object never overwritten by other bytes: rows are never deleted, files are
 //!    created with `O_EXCL`, and a PUT that could overwrite is preceded by HEAD ([`upload`]).
 //! 5. A row is `uploaded` only after S3 confirmed these bytes.
-//! 6. Media sequence and discontinuity sequence are columns: they only rise, also across restarts.
+//! 6. Media sequence and discontinuity sequence are columns: they only rise, also across restarts. Those of live
+//!    begin with the seconds of the program's start ([`live::Live::new`]) and rise more slowly than the clock.
 //! 7. Time on disk, in keys and rows is UTC. Durations come from media time, waiting from monotonic clocks.
 //! 8. No secret reaches a log line, an error, an answer or a process list.
 //!

@@ -31,6 +31,7 @@ mod handler;
 mod live;
 mod page;
 mod patience;
+mod places;
 mod playlist;
 mod range;
 pub mod report;
@@ -43,9 +44,6 @@ use handler::Handler;
 use patience::Patient;
 use socket::Session;
 
-/// Connections at once; further ones wait in the kernel's queue. A process may usually have 1024 open files,
-/// and recording needs some of them.
-const CONNECTIONS: usize = 256;
 /// From the first byte of a request, or from the last answer, to the end of the next request's headers.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
 const REQUEST_BYTES: usize = 16 * 1024;
@@ -89,7 +87,7 @@ impl Server {
         let listener = TcpListener::bind(wanted).await.map_err(|cause| listen_error(wanted, cause))?;
         let local_addr = listener.local_addr().map_err(|cause| listen_error(wanted, cause))?;
         let handler = Handler::new(cameras, config.playlist_segments, store, board);
-        let limits = Limits { connections: CONNECTIONS, request_time: REQUEST_TIME, stalled: STALLED };
+        let limits = Limits { connections: places::places(), request_time: REQUEST_TIME, stalled: STALLED };
         Ok(Server { listener, local_addr, handler, limits })
     }
 

@@ -280,6 +280,11 @@ impl Hub {
         self.parts.subscribe()
     }
 
+    #[cfg(test)]
+    pub fn viewers(&self) -> usize {
+        self.lock().viewers
+    }
+
     /// As if a minute had passed since anybody asked.
     #[cfg(test)]
     pub(super) fn forget_viewers(&self) {

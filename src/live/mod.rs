@@ -17,6 +17,8 @@ mod playlist_tests;
 mod recent;
 mod ring;
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;
 mod viewer;
 

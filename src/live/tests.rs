@@ -2,59 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use super::testing::Scene;
 use super::*;
 use crate::live::fmp4::Fragment;
 
-const FRAME_NS: u64 = 66_666_667;
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A hub and a camera that sends 15 frames a second with a keyframe each second, as fast as it is told to.
-struct Scene {
-    live: Live,
-    number: u64,
-    size: usize,
-}
-
-impl Scene {
-    fn new() -> Scene {
-        let live = Live::new([(name(), Timestamp::from_seconds(1_763_906_400))]);
-        let scene = Scene { live, number: 0, size: 500 };
-        scene.begin();
-        scene
-    }
-
-    fn hub(&self) -> &Arc<Hub> {
-        self.live.hub(&name()).unwrap()
-    }
-
-    fn begin(&self) {
-        self.hub().begin(&format()).unwrap();
-    }
-
-    fn frames(&mut self, count: u64) {
-        for _ in 0..count {
-            let at = self.number * FRAME_NS;
-            let data = vec![7; self.size];
-            let frame = Frame { data: &data, pts_ns: at, dts_ns: at, is_key: self.number % 15 == 0 };
-            self.hub().frame(frame, Timestamp::from_millis(1_763_906_400_000 + i64::try_from(at).unwrap() / 1_000_000));
-            self.number += 1;
-        }
-    }
-
-    async fn text(&self, want: Want) -> Result<String, Unavailable> {
-        let rendered = self.hub().playlist(want, PATIENCE).await?;
-        Ok(String::from_utf8(rendered.text.to_vec()).unwrap())
-    }
-}
-
-fn name() -> CameraName {
-    CameraName::new("gate").unwrap()
-}
-
-/// An `avcC` record with one SPS and one PPS, as x264 makes them for 320×180.
-fn format() -> Format {
-    let codec_data = vec![1, 0x64, 0, 0x0c, 0xff, 0xe1, 0, 4, 0x67, 0x64, 0, 0x0c, 1, 0, 2, 0x68, 0xee];
-    Format { coding: Coding::H264, codec_data, width: 320, height: 180 }
+async fn text(scene: &Scene, want: Want) -> Result<String, Unavailable> {
+    let rendered = scene.hub().playlist(want, PATIENCE).await?;
+    Ok(String::from_utf8(rendered.text.to_vec()).unwrap())
 }
 
 fn number(text: &str, tag: &str) -> u64 {
@@ -76,15 +32,15 @@ async fn the_first_playlist_is_waited_for_and_holds_a_whole_segment() {
     tokio::task::yield_now().await;
     scene.frames(16);
     waiting.await.unwrap().unwrap();
-    let text = scene.text(Want::default()).await.unwrap();
-    assert_eq!(text.matches("#EXTINF:").count(), 1, "{text}");
+    let first = text(&scene, Want::default()).await.unwrap();
+    assert_eq!(first.matches("#EXTINF:").count(), 1, "{first}");
 }
 
 #[tokio::test]
 async fn a_reload_is_held_until_its_part_is_there_and_not_longer() {
     let mut scene = Scene::new();
     scene.frames(16);
-    let base = number(&scene.text(Want::default()).await.unwrap(), "#EXT-X-MEDIA-SEQUENCE:");
+    let base = number(&text(&scene, Want::default()).await.unwrap(), "#EXT-X-MEDIA-SEQUENCE:");
     for (wanted, frames) in [
         (want(base + 1, Some(0)), 5),
         (want(base + 1, Some(1)), 5),
@@ -102,7 +58,7 @@ async fn a_reload_is_held_until_its_part_is_there_and_not_longer() {
         let answered = tokio::time::timeout(PATIENCE, held).await;
         assert!(answered.is_ok(), "{wanted:?}");
         let asked = Instant::now();
-        scene.text(wanted).await.unwrap();
+        text(&scene, wanted).await.unwrap();
         assert!(asked.elapsed() < super::hub::HOLD, "{wanted:?} is there and is waited for");
     }
 }
@@ -111,20 +67,20 @@ async fn a_reload_is_held_until_its_part_is_there_and_not_longer() {
 async fn who_asks_for_the_far_future_is_refused() {
     let mut scene = Scene::new();
     scene.frames(16);
-    let base = number(&scene.text(Want::default()).await.unwrap(), "#EXT-X-MEDIA-SEQUENCE:");
+    let base = number(&text(&scene, Want::default()).await.unwrap(), "#EXT-X-MEDIA-SEQUENCE:");
     for wanted in [want(base + 3, None), want(u64::MAX, None), want(base + 1, Some(10)), want(base + 1, Some(u64::MAX))] {
-        let refused = scene.text(wanted).await;
+        let refused = text(&scene, wanted).await;
         assert_eq!(refused, Err(Unavailable::TooFar { newest: base }), "{wanted:?}");
     }
     // what a player of the program's last start asks for lies in the past, and is answered at once
-    assert!(scene.text(want(base - 1000, Some(3))).await.is_ok());
+    assert!(text(&scene, want(base - 1000, Some(3))).await.is_ok());
 }
 
 #[tokio::test]
 async fn an_announced_part_is_waited_for_and_any_other_is_refused() {
     let mut scene = Scene::new();
     scene.frames(16);
-    let base = number(&scene.text(Want::default()).await.unwrap(), "#EXT-X-MEDIA-SEQUENCE:");
+    let base = number(&text(&scene, Want::default()).await.unwrap(), "#EXT-X-MEDIA-SEQUENCE:");
     let hub = scene.hub().clone();
     let held = tokio::spawn(async move { hub.part(base + 1, 0).await });
     scene.frames(4);
@@ -165,7 +121,7 @@ async fn a_viewer_gets_the_init_then_frames_from_a_keyframe_over_runs_too() {
     assert!(matches!(viewer.next().await, Some(Moment::Frame(_))));
     scene.live.stop();
     assert!(viewer.next().await.is_none());
-    assert_eq!(scene.text(Want::default()).await, Err(Unavailable::Stopping));
+    assert_eq!(text(&scene, Want::default()).await, Err(Unavailable::Stopping));
 }
 
 #[tokio::test]
@@ -203,12 +159,12 @@ async fn nobody_watching_ends_it_and_the_next_one_finds_higher_numbers() {
     assert!(!scene.hub().is_wanted(), "nobody has asked yet");
     let viewer = scene.hub().viewer();
     assert!(scene.hub().is_wanted());
-    let before = scene.text(Want::default()).await.unwrap();
+    let before = text(&scene, Want::default()).await.unwrap();
     drop(viewer);
     assert!(scene.hub().is_wanted(), "a player may come back within a minute");
     scene.hub().forget_viewers();
     scene.live.sweep();
-    assert!(scene.text(Want::default()).await.is_ok(), "it is still fed");
+    assert!(text(&scene, Want::default()).await.is_ok(), "it is still fed");
     scene.hub().forget_viewers();
     scene.hub().end();
     scene.live.sweep();
@@ -217,7 +173,7 @@ async fn nobody_watching_ends_it_and_the_next_one_finds_higher_numbers() {
     scene.number = 300;
     scene.begin();
     scene.frames(16);
-    let after = scene.text(Want::default()).await.unwrap();
+    let after = text(&scene, Want::default()).await.unwrap();
     for tag in ["#EXT-X-MEDIA-SEQUENCE:", "#EXT-X-DISCONTINUITY-SEQUENCE:"] {
         assert!(number(&after, tag) > number(&before, tag), "{before}\n{after}");
     }
