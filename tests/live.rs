@@ -158,13 +158,29 @@ fn every_kind_of_pipeline_can_be_watched() {
         .for_camera("capture.pipeline", own);
     let workspace = Workspace::new(&settings, &bucket.server);
     let program = Program::start(&workspace);
-    for (name, codec, tag) in [("as-it-is", "hevc", "hvc1"), ("encoded", "h264", "avc1"), ("own", "h264", "avc1")] {
+    for (name, codec, tag) in
+        [("as-it-is", "hevc", "hvc1"), ("encoded", "h264", "avc1"), ("own", "h264", "avc1")]
+    {
         camera_state(&program, name, "recording");
         let url = program.url(&format!("/cameras/{name}/live.mp4"));
-        let args = ["-v", "error", "-read_intervals", "%+#30", "-show_streams", "-count_frames", "-of", "json", &url];
+        let args = [
+            "-v",
+            "error",
+            "-read_intervals",
+            "%+#30",
+            "-show_streams",
+            "-count_frames",
+            "-of",
+            "json",
+            &url,
+        ];
         let probed: serde_json::Value = serde_json::from_str(&output("ffprobe", &args)).unwrap();
         let stream = &probed["streams"][0];
-        assert_eq!((&stream["codec_name"], &stream["codec_tag_string"]), (&codec.into(), &tag.into()), "{name}");
+        assert_eq!(
+            (&stream["codec_name"], &stream["codec_tag_string"]),
+            (&codec.into(), &tag.into()),
+            "{name}"
+        );
         assert_eq!(stream["nb_read_frames"], "30", "{name}");
     }
 }

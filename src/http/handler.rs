@@ -116,11 +116,7 @@ impl Handler {
         })
     }
 
-    async fn live_playlist(
-        &self,
-        hub: &Arc<Hub>,
-        request: &Request<Incoming>,
-    ) -> Result<Answer, Refusal> {
+    async fn live_playlist(&self, hub: &Arc<Hub>, request: &Request<Incoming>) -> Result<Answer, Refusal> {
         let want = live::want(request.uri().query())?;
         let rendered = hub.playlist(want, self.patience(hub.name())).await;
         let rendered = rendered.map_err(|why| self.explain(hub.name(), why))?;

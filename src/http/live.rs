@@ -14,8 +14,8 @@ use futures_util::stream::{iter, unfold};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use hyper::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
-    IF_NONE_MATCH, VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap,
+    HeaderValue, IF_NONE_MATCH, VARY,
 };
 use hyper::{Method, Response, StatusCode};
 
@@ -113,11 +113,9 @@ pub async fn endless(method: &Method, hub: &Arc<Hub>, patience: Duration) -> Res
         body(Bytes::new())
     } else {
         let mut viewer = hub.viewer();
-        let first = tokio::time::timeout(patience, viewer.next()).await;
-        match first.map_err(|_| Unavailable::NothingYet)? {
-            Some(Moment::Init(init)) => stream(viewer, init.bytes.clone()),
-            _ => return Err(Unavailable::Stopping),
-        }
+        let first = tokio::time::timeout(patience, first_picture(&mut viewer)).await;
+        let (init, frame) = first.map_err(|_| Unavailable::NothingYet)?.ok_or(Unavailable::Stopping)?;
+        stream(viewer, init, frame)
     };
     let mut answer = Response::new(body);
     set(&mut answer, CONTENT_TYPE, MP4);
@@ -125,9 +123,20 @@ pub async fn endless(method: &Method, hub: &Arc<Hub>, patience: Duration) -> Res
     Ok(answer)
 }
 
+/// An init segment and the first frame after it.
+async fn first_picture(viewer: &mut Viewer) -> Option<(Bytes, Bytes)> {
+    let mut init = Bytes::new();
+    loop {
+        match viewer.next().await? {
+            Moment::Init(next) => init = next.bytes.clone(),
+            Moment::Frame(frame) => return Some((init, frame)),
+        }
+    }
+}
+
 /// Ends where the picture becomes another kind, such as another size: an MP4 cannot say that in its middle.
-fn stream(viewer: Viewer, init: Bytes) -> Body {
-    let first = iter([Ok::<_, Infallible>(Frame::data(init.clone()))]);
+fn stream(viewer: Viewer, init: Bytes, frame: Bytes) -> Body {
+    let first = iter([init.clone(), frame].map(|bytes| Ok::<_, Infallible>(Frame::data(bytes))));
     let rest = unfold((viewer, init), |(mut viewer, init)| async move {
         loop {
             match viewer.next().await? {
@@ -155,7 +164,9 @@ pub fn unavailable(why: Unavailable) -> Refusal {
             "this part of the live stream is no longer in memory, or never was",
             "live.m3u8 lists what there is; recent.m3u8 goes further back",
         ),
-        Unavailable::Stopping => Refusal::new(503, "the recorder is stopping", "try again when it has started"),
+        Unavailable::Stopping => {
+            Refusal::new(503, "the recorder is stopping", "try again when it has started")
+        }
     }
 }
 

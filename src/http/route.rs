@@ -127,7 +127,7 @@ fn live_file(camera: CameraName, file: &str) -> Option<Route> {
         Some((segment, part)) => {
             let part = usize::try_from(number(part)?).ok()?;
             Route::LivePart(camera, number(segment)?, part)
-        },
+        }
     })
 }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use hyper::body::Incoming;
 use hyper::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
+    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode};
@@ -67,7 +67,8 @@ pub fn answer(
         let config = WebSocketConfig::default()
             .max_message_size(Some(MOST_FROM_VIEWER))
             .max_frame_size(Some(MOST_FROM_VIEWER));
-        let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+        let socket =
+            WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
         if let Err(error) = serve(socket, viewer(), &camera, &board).await {
             log::debug!("[http] WebSocket of {camera}: {error}");
         }
@@ -97,7 +98,12 @@ fn accept(method: &Method, headers: &HeaderMap) -> Result<HeaderValue, Refusal> 
     })
 }
 
-async fn serve(mut socket: Socket, mut viewer: Viewer, camera: &CameraName, board: &Board) -> Result<(), Error> {
+async fn serve(
+    mut socket: Socket,
+    mut viewer: Viewer,
+    camera: &CameraName,
+    board: &Board,
+) -> Result<(), Error> {
     let mut told = None;
     let mut look = interval(LOOK);
     let mut pinged = Instant::now();

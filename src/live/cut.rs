@@ -26,6 +26,17 @@ pub struct Parts {
     pub target: Duration,
 }
 
+/// The part and the segment that are open.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Open {
+    /// Frames of the part.
+    pub frames: u32,
+    pub part: Duration,
+    pub segment: Duration,
+    /// The segment begins with a keyframe.
+    pub is_independent: bool,
+}
+
 /// What ends with a fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -47,19 +58,24 @@ impl Parts {
             let rest = frames % part;
             is_segment || rest == 0 || rest * 100 >= part * 85
         };
-        let part = (least..=most).rev().find(fits).unwrap_or(most);
+        let longer = most + 1..=frames;
+        let part = (least..=most).rev().find(fits).or_else(|| longer.into_iter().find(fits)).unwrap_or(most);
         // cameras' clocks tremble
         let exact = (frame * part).mul_f64(1.02);
         let target = Duration::from_millis(u64::try_from(exact.as_micros().div_ceil(1000)).unwrap_or(1000));
         Parts { frames: part, target }
     }
 
-    /// What ends with `last`, which is in `part` and `segment` already: frames and length of the open part,
-    /// and length of the open segment.
-    pub fn end(&self, part: (u32, Duration), segment: Duration, last: &Fragment) -> End {
-        if last.ends_gop && segment >= ENOUGH || segment + last.duration > LONGEST {
+    /// What ends with `last`, which `open` holds already.
+    pub fn end(&self, open: Open, last: &Fragment) -> End {
+        // where GOPs are longer than segments, or of changing lengths, an early end keeps the parts legal
+        let is_short = open.part < self.target.mul_f64(0.85);
+        let may_end = open.segment >= ENOUGH
+            || !open.is_independent
+            || (is_short && open.segment >= Duration::from_secs(1));
+        if last.ends_gop && may_end || open.segment + last.duration > LONGEST {
             End::Segment
-        } else if last.ends_gop || part.0 >= self.frames || part.1 + last.duration > self.target {
+        } else if last.ends_gop || open.frames >= self.frames || open.part + last.duration > self.target {
             End::Part
         } else {
             End::Nothing
@@ -77,7 +93,7 @@ mod tests {
     fn cut(gop: u32, fps: u32, total: u32) -> (Parts, Vec<Vec<Duration>>) {
         let frame = Duration::from_secs(1) / fps;
         let parts = Parts::for_gop(gop, frame * gop);
-        let (mut segments, mut part) = (vec![Vec::new()], (0, Duration::ZERO));
+        let (mut segments, mut open) = (vec![Vec::new()], Open { is_independent: true, ..Open::default() });
         for number in 1..=total {
             let last = Fragment {
                 bytes: Bytes::new(),
@@ -85,14 +101,17 @@ mod tests {
                 is_key: (number - 1) % gop == 0,
                 ends_gop: number % gop == 0,
             };
-            part = (part.0 + 1, part.1 + frame);
-            let before: Duration = segments.last().unwrap().iter().sum();
-            let end = parts.end(part, before + part.1, &last);
+            open.frames += 1;
+            open.part += frame;
+            open.segment += frame;
+            let end = parts.end(open, &last);
             if end != End::Nothing {
-                segments.last_mut().unwrap().push(std::mem::take(&mut part).1);
+                segments.last_mut().unwrap().push(std::mem::take(&mut open.part));
+                open.frames = 0;
             }
             if end == End::Segment {
                 segments.push(Vec::new());
+                open = Open { is_independent: last.ends_gop, ..Open::default() };
             }
         }
         segments.pop();
@@ -102,9 +121,14 @@ mod tests {
     #[test]
     fn parts_and_segments_keep_the_letter_of_the_rfc_at_every_frame_rate_and_gop() {
         for fps in [1, 2, 5, 8, 10, 12, 15, 20, 24, 25, 30, 50, 60] {
-            for seconds in [1, 2, 4, 10] {
-                let (parts, segments) = cut(fps * seconds, fps, fps * 60);
-                assert!(!segments.is_empty(), "{fps} fps, a GOP of {seconds} s");
+            for tenths in [5, 7, 10, 11, 15, 20, 23, 25, 30, 40, 100] {
+                let (parts, segments) = cut((fps * tenths / 10).max(1), fps, fps * 60);
+                let seconds = f64::from(tenths) / 10.0;
+                assert!(
+                    (10..=60).contains(&segments.len()),
+                    "{fps} fps, a GOP of {seconds} s: {}",
+                    segments.len()
+                );
                 for segment in &segments {
                     let length: Duration = segment.iter().sum();
                     let told = format!("{fps} fps, a GOP of {seconds} s: {parts:?} {segment:?}");
@@ -138,15 +162,16 @@ mod tests {
     #[test]
     fn trembling_frames_never_make_a_part_too_long() {
         let parts = Parts::for_gop(15, Duration::from_secs(1));
-        let mut part = (0, Duration::ZERO);
-        for number in 0..1000 {
-            let tremble = Duration::from_micros(66_667 + u64::from(number % 7) * 3000);
+        let mut open = Open { is_independent: true, ..Open::default() };
+        for number in 0..1000_u64 {
+            let tremble = Duration::from_micros(66_667 + (number % 7) * 3000);
             let last = Fragment { bytes: Bytes::new(), duration: tremble, is_key: false, ends_gop: false };
-            part = (part.0 + 1, part.1 + tremble);
-            if parts.end(part, Duration::ZERO, &last) != End::Nothing {
-                part = (0, Duration::ZERO);
+            open.frames += 1;
+            open.part += tremble;
+            assert!(open.part <= parts.target, "{open:?}");
+            if parts.end(open, &last) != End::Nothing {
+                (open.frames, open.part) = (0, Duration::ZERO);
             }
-            assert!(part.1 <= parts.target, "{part:?}");
         }
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mp4_atom::{
-    Atom, Avc1, Avcc, Codec, Dinf, Dref, DrefEntry, Encode, FourCC, Ftyp, Hdlr, Hvc1, Hvcc, Mdhd, Mdia, Mfhd, Minf,
-    Moof, Moov, Mvex, Mvhd, Stbl, Stco, Stsd, Tfdt, Tfhd, Tkhd, Traf, Trak, Trex, Trun, TrunEntry, Url, Visual,
-    Vmhd,
+    Atom, Avc1, Avcc, Codec, Dinf, Dref, DrefEntry, Encode, FourCC, Ftyp, Hdlr, Hvc1, Hvcc, Mdhd, Mdia, Mfhd,
+    Minf, Moof, Moov, Mvex, Mvhd, Stbl, Stco, Stsd, Tfdt, Tfhd, Tkhd, Traf, Trak, Trex, Trun, TrunEntry, Url,
+    Visual, Vmhd,
 };
 
 use crate::error::{Context, Kind, Result};
@@ -154,6 +154,9 @@ pub struct Muxer {
     held: Option<Held>,
     /// When the next run begins.
     resume_at: u64,
+    /// A frame's clock, and the ticks that it stands for. Times are measured from here: steps that are rounded one
+    /// by one drift apart from the clock.
+    anchor: (u64, u64),
     /// Ticks of the last frame that left.
     duration: u64,
 }
@@ -175,9 +178,10 @@ impl Muxer {
         if self.held.is_none() && !frame.is_key {
             return None;
         }
-        let at = match &self.held {
-            None => self.resume_at,
-            Some(held) => held.at + self.step(held.dts_ns, frame.dts_ns),
+        let last = self.held.as_ref().map(|held| (held.at, held.dts_ns));
+        let at = match last {
+            None => self.anchored(frame.dts_ns, self.resume_at),
+            Some((last, before_ns)) => self.at(last, before_ns, frame.dts_ns),
         };
         let delay = ticks(frame.pts_ns.saturating_sub(frame.dts_ns)).cast_signed()
             - ticks(frame.dts_ns.saturating_sub(frame.pts_ns)).cast_signed();
@@ -205,11 +209,18 @@ impl Muxer {
         if self.duration == 0 { FIRST_DURATION } else { self.duration }
     }
 
-    /// Ticks from one frame to the next. Where the clock broke, time goes on as if it had not.
-    fn step(&self, before_ns: u64, now_ns: u64) -> u64 {
+    fn anchored(&mut self, ns: u64, at: u64) -> u64 {
+        self.anchor = (ns, at);
+        at
+    }
+
+    /// When a frame is decoded that follows the one at `last`. Where the clock broke, time goes on as if it had not.
+    fn at(&mut self, last: u64, before_ns: u64, now_ns: u64) -> u64 {
         match now_ns.checked_sub(before_ns) {
-            Some(step) if step > 0 && step < BREAK_NS => ticks(step).max(1),
-            _ => self.usual(),
+            Some(step) if step > 0 && step < BREAK_NS => {
+                (self.anchor.1 + ticks(now_ns.saturating_sub(self.anchor.0))).max(last + 1)
+            }
+            _ => self.anchored(now_ns, last + self.usual()),
         }
     }
 
@@ -226,8 +237,8 @@ impl Muxer {
 }
 
 fn ticks(ns: u64) -> u64 {
-    // no wrap before a pipeline has run for 65 years
-    ns * 9 / 100_000
+    // to the nearest; no wrap before a pipeline has run for 65 years
+    (ns * 9 + 50_000) / 100_000
 }
 
 fn write(sequence: u32, held: &Held, duration: u32) -> Bytes {

@@ -146,7 +146,13 @@ impl Hub {
         let pause = inner.ended.take().map(|ended| ended.elapsed()).unwrap_or_default();
         inner.muxer.resume(pause);
         inner.is_fed = true;
-        inner.inits.push_back(Arc::new(Init { id, bytes, codec, width: format.width, height: format.height }));
+        inner.inits.push_back(Arc::new(Init {
+            id,
+            bytes,
+            codec,
+            width: format.width,
+            height: format.height,
+        }));
         inner.change();
         drop(inner);
         self.tell();
@@ -324,8 +330,7 @@ pub(super) enum After {
 
 impl Inner {
     fn is_wanted(&self) -> bool {
-        !self.is_stopping
-            && (self.viewers > 0 || self.last_asked.is_some_and(|asked| asked.elapsed() < IDLE))
+        !self.is_stopping && (self.viewers > 0 || self.last_asked.is_some_and(|asked| asked.elapsed() < IDLE))
     }
 
     fn push(&mut self, fragment: Fragment, now: Timestamp) -> bool {

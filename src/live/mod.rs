@@ -24,7 +24,6 @@ mod viewer;
 
 pub use fmp4::{Coding, Format, Frame};
 pub use hub::{Hub, Init, Rendered, Unavailable, Want};
-pub use ring::Found;
 pub use viewer::{Moment, Viewer};
 
 /// 2025-01-01, so that numbers stay small: some players keep them in 32 bits.

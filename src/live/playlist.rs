@@ -44,10 +44,8 @@ pub fn text(ring: &Ring, camera: &CameraName) -> Option<String> {
     if ring.is_broken() {
         text.push_str("#EXT-X-DISCONTINUITY\n");
     }
-    let _ = writeln!(
-        text,
-        "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"/cameras/{camera}/live/{sequence}.{part}.m4s\""
-    );
+    let _ =
+        writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"/cameras/{camera}/live/{sequence}.{part}.m4s\"");
     Some(text)
 }
 

@@ -62,7 +62,9 @@ fn a_camera_that_went_away_leaves_the_hint_and_announces_the_break() {
     let at = feed(&mut ring, T0, 40, 15);
     ring.end();
     let away = text(&ring, &name()).unwrap();
-    assert!(away.ends_with("#EXT-X-DISCONTINUITY\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"/cameras/gate/live/2.0.m4s\"\n"));
+    assert!(away.ends_with(
+        "#EXT-X-DISCONTINUITY\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"/cameras/gate/live/2.0.m4s\"\n"
+    ));
     ring.begin();
     feed(&mut ring, at + 20_000, 5, 15);
     let back = text(&ring, &name()).unwrap();
@@ -122,7 +124,10 @@ impl Reader {
         if let Some(before) = self.hint.replace(hint.clone())
             && before != hint
         {
-            assert!(text.contains(&format!("URI=\"{before}\"")), "{before} was announced and never came: {text}");
+            assert!(
+                text.contains(&format!("URI=\"{before}\"")),
+                "{before} was announced and never came: {text}"
+            );
         }
     }
 
@@ -169,7 +174,10 @@ impl Reader {
                     assert!((parts.iter().sum::<f64>() - length).abs() < 1e-3, "{line} in {text}");
                 }
                 let all_but_last = parts.len().saturating_sub(1);
-                assert!(parts[..all_but_last].iter().all(|part| *part >= target * 0.85), "{parts:?} in {text}");
+                assert!(
+                    parts[..all_but_last].iter().all(|part| *part >= target * 0.85),
+                    "{parts:?} in {text}"
+                );
                 parts.clear();
             }
         }

@@ -34,7 +34,10 @@ impl Scene {
             let at = self.number * FRAME_NS;
             let data = vec![7; self.size];
             let frame = Frame { data: &data, pts_ns: at, dts_ns: at, is_key: self.number % 15 == 0 };
-            self.hub().frame(frame, Timestamp::from_millis(1_763_906_400_000 + i64::try_from(at).unwrap() / 1_000_000));
+            self.hub().frame(
+                frame,
+                Timestamp::from_millis(1_763_906_400_000 + i64::try_from(at).unwrap() / 1_000_000),
+            );
             self.number += 1;
         }
     }

@@ -14,7 +14,8 @@ async fn text(scene: &Scene, want: Want) -> Result<String, Unavailable> {
 }
 
 fn number(text: &str, tag: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(tag)).unwrap_or_else(|| panic!("no {tag} in {text}"));
+    let line =
+        text.lines().find_map(|line| line.strip_prefix(tag)).unwrap_or_else(|| panic!("no {tag} in {text}"));
     line.parse().unwrap()
 }
 
@@ -68,7 +69,9 @@ async fn who_asks_for_the_far_future_is_refused() {
     let mut scene = Scene::new();
     scene.frames(16);
     let base = number(&text(&scene, Want::default()).await.unwrap(), "#EXT-X-MEDIA-SEQUENCE:");
-    for wanted in [want(base + 3, None), want(u64::MAX, None), want(base + 1, Some(10)), want(base + 1, Some(u64::MAX))] {
+    for wanted in
+        [want(base + 3, None), want(u64::MAX, None), want(base + 1, Some(10)), want(base + 1, Some(u64::MAX))]
+    {
         let refused = text(&scene, wanted).await;
         assert_eq!(refused, Err(Unavailable::TooFar { newest: base }), "{wanted:?}");
     }
@@ -142,7 +145,9 @@ async fn a_slow_viewer_is_skipped_forward_and_costs_nobody_anything() {
     assert_eq!(got, 600);
     let mut late = 0;
     let mut first = None;
-    while let Ok(Some(Moment::Frame(bytes))) = tokio::time::timeout(Duration::from_millis(50), slow.next()).await {
+    while let Ok(Some(Moment::Frame(bytes))) =
+        tokio::time::timeout(Duration::from_millis(50), slow.next()).await
+    {
         first.get_or_insert(bytes);
         late += 1;
     }
@@ -202,8 +207,12 @@ fn numbers_of_the_next_start_lie_beyond_those_of_the_last() {
     let mut ring = super::ring::Ring::new(u64::try_from(start - EPOCH_SECONDS).unwrap());
     for second in 0..100 {
         ring.begin();
-        let fragment =
-            Fragment { bytes: bytes::Bytes::new(), duration: Duration::from_secs(1), is_key: true, ends_gop: true };
+        let fragment = Fragment {
+            bytes: bytes::Bytes::new(),
+            duration: Duration::from_secs(1),
+            is_key: true,
+            ends_gop: true,
+        };
         ring.push(fragment, Timestamp::from_seconds(start + second + 1));
         ring.end();
     }

@@ -97,7 +97,11 @@ async fn a_blocking_reload_and_an_announced_part_come_together() {
     assert!(!reload.is_finished() && !part.is_finished(), "answered before it was there");
     scene.frames(5);
     let reload = tokio::time::timeout(LIMIT, reload).await.unwrap().unwrap();
-    assert!(reload.text().contains(&format!("#EXT-X-PART:DURATION=0.333333,URI=\"{hint}\"")), "{}", reload.text());
+    assert!(
+        reload.text().contains(&format!("#EXT-X-PART:DURATION=0.333333,URI=\"{hint}\"")),
+        "{}",
+        reload.text()
+    );
     let part = tokio::time::timeout(LIMIT, part).await.unwrap().unwrap();
     assert_eq!((part.status, &part.body[4..8]), (200, &b"moof"[..]));
     world.stop().await;
@@ -169,7 +173,9 @@ async fn a_websocket_begins_with_words_and_the_init_and_ends_with_the_program() 
     world.shutdown.request();
     loop {
         match next(&mut socket).await {
-            Message::Close(frame) => break assert_eq!(frame.unwrap().reason.as_str(), "the recorder is stopping"),
+            Message::Close(frame) => {
+                break assert_eq!(frame.unwrap().reason.as_str(), "the recorder is stopping");
+            }
             Message::Binary(_) | Message::Text(_) => {}
             other => panic!("{other:?}"),
         }
