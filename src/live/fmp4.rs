@@ -229,7 +229,7 @@ impl Muxer {
         let ticks = u32::try_from(self.duration).unwrap_or(u32::MAX);
         Fragment {
             bytes: write(self.sequence, &held, ticks),
-            duration: Duration::from_micros(self.duration * 1_000_000 / u64::from(TIMESCALE)),
+            duration: Duration::from_nanos(self.duration * 1_000_000_000 / u64::from(TIMESCALE)),
             is_key: held.is_key,
             ends_gop,
         }
