@@ -10,6 +10,7 @@ mod commands;
 mod crashes;
 mod live;
 mod outages;
+mod page;
 mod playlists;
 mod recording;
 mod reliability;

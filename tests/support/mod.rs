@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports, reason = "each user of the kit uses a part of it")]
 
 pub mod backlog;
+pub mod browser;
 pub mod camera;
 pub mod clock;
 pub mod dahua;

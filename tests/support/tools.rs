@@ -1,10 +1,11 @@
 //! Tools that tests run: a missing one fails with the name of its Debian package, it does not skip.
 
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 
 /// Debian packages of the tools that tests use.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 8] = [
     ("ffprobe", "ffmpeg"),
+    ("chromedriver", "chromium-driver"),
     ("ffmpeg", "ffmpeg"),
     ("cvlc", "vlc-bin"),
     ("sqlite3", "sqlite3"),
@@ -17,6 +18,12 @@ const PACKAGES: [(&str, &str); 7] = [
 #[track_caller]
 pub fn run(tool: &str, args: &[&str]) -> Output {
     Command::new(tool).args(args).output().unwrap_or_else(|error| panic!("{}", missing(tool, &error)))
+}
+
+/// Starts a tool that runs on beside the test.
+#[track_caller]
+pub fn spawn(tool: &str, command: &mut Command) -> Child {
+    command.spawn().unwrap_or_else(|error| panic!("{}", missing(tool, &error)))
 }
 
 /// Runs a tool that must succeed, and returns what it wrote to standard output.

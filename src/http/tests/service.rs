@@ -101,8 +101,8 @@ async fn health_says_how_everything_is() {
     assert_eq!(world.get("/health").await.json()["reasons"], serde_json::json!(["stopping"]));
     let page = world.get("/").await;
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
-    assert!(page.text().contains("waiting: refused"), "{}", page.text());
-    assert_eq!(world.get("/style.css").await.header("content-type"), Some("text/css; charset=utf-8"));
+    assert!(page.text().contains("<html lang=\"en\">"), "{}", page.text());
+    assert_eq!(world.get("/ui/app.css").await.header("content-type"), Some("text/css; charset=utf-8"));
     world.stop().await;
 }
 

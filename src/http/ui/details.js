@@ -69,10 +69,8 @@ export class Details {
     if (camera.codec) rows.push(['Video', [codec(camera.codec), camera.mode].filter(Boolean).join(', ')]);
     else if (camera.mode) rows.push(['Mode', camera.mode]);
     rows.push(['Reconnects', String(camera.reconnects ?? 0)]);
-    const states = camera.by_state ?? camera.segments ?? [];
-    const list = Array.isArray(states) ? states : Object.entries(states).map(([name, value]) => ({ state: name, ...value }));
-    for (const { state: name, count: number, bytes } of list) {
-      if (number) rows.push([STATES[name] ?? name, `${count(number, 'segment')}${bytes ? `, ${size(bytes)}` : ''}`]);
+    for (const { state: name, count: number, bytes } of camera.by_state) {
+      rows.push([STATES[name] ?? name, `${count(number, 'segment')}, ${size(bytes)}`]);
     }
     const key = rows.flat().join('\n');
     if (this.rows.dataset.key === key) return;

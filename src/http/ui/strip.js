@@ -4,6 +4,7 @@ import { setText, svg } from './dom.js';
 import { clock, exactly, moment, tile as tileWords } from './words.js';
 
 const HEIGHT = 12;
+const SHORTEST_GAP_MS = 500;
 // In the strip's own units; each kind has its own height, so that colour is not all that tells them apart.
 const SHAPES = {
   uploaded: ['uploaded', 0, 12],
@@ -18,11 +19,10 @@ const SHAPES = {
 
 // Times of a timeline's tiles in milliseconds.
 export function parsed(timeline) {
-  return (timeline.tiles ?? []).map((tile) => ({
-    ...tile,
-    from: Date.parse(tile.start),
-    to: tile.end ? Date.parse(tile.end) : Date.parse(tile.start) + tile.seconds * 1000,
-  }));
+  return timeline.tiles
+    .map((tile) => ({ ...tile, from: Date.parse(tile.start), to: Date.parse(tile.end) }))
+    // what nobody can see in the picture needs no words either
+    .filter((tile) => tile.kind !== 'gap' || tile.to - tile.from >= SHORTEST_GAP_MS);
 }
 
 export class Strip {
@@ -51,7 +51,7 @@ export class Strip {
       const end = Math.min(tile.to, to);
       if (!shape || end <= start) continue;
       const [name, y, height] = shape;
-      const width = Math.max((end - start) * scale, name === 'uploaded' ? 0.5 : 1.5);
+      const width = Math.max((end - start) * scale, 1.5);
       shapes.push(svg('rect', { class: `tile ${name}`, x: ((start - from) * scale).toFixed(2), y, width: width.toFixed(2), height }));
     }
     this.element.replaceChildren(...shapes);
