@@ -26,7 +26,7 @@ export class Details {
     });
     this.hours = h('p', { class: 'hours', 'aria-hidden': 'true' });
     this.summary = h('p', { class: 'summary' });
-    this.gaps = h('ol', { class: 'gaps' });
+    this.gaps = h('ol', { class: 'gaps', tabindex: '0', 'aria-label': 'Gaps, newest first' });
     this.rows = h('dl', { class: 'rows' });
     this.links = h('ul', { class: 'links' });
     this.legend = h('ul', { class: 'legend', 'aria-label': 'What the colours mean' },

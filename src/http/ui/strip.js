@@ -107,6 +107,9 @@ export function summary(tiles, from, to) {
 
 // The one label that follows the pointer.
 export class Tip {
+  #x = 0;
+  #y = 0;
+
   constructor() {
     this.element = document.createElement('div');
     this.element.className = 'tip';
@@ -116,7 +119,10 @@ export class Tip {
     this.picture.hidden = true;
     // a still that is not there is left away
     this.picture.addEventListener('error', () => { this.picture.hidden = true; });
-    this.picture.addEventListener('load', () => { this.picture.hidden = false; });
+    this.picture.addEventListener('load', () => {
+      this.picture.hidden = false;
+      this.#place();
+    });
     this.head = document.createElement('strong');
     this.body = document.createElement('span');
     this.element.append(this.picture, this.head, this.body);
@@ -130,11 +136,18 @@ export class Tip {
     else if (this.picture.getAttribute('src') !== picture) this.picture.setAttribute('src', picture);
     else this.picture.hidden = this.picture.naturalWidth === 0;
     this.element.hidden = false;
-    const width = this.element.offsetWidth;
-    const left = Math.min(Math.max(8, x - width / 2), innerWidth - width - 8);
-    const above = y - this.element.offsetHeight - 8;
+    this.#x = x;
+    this.#y = y;
+    this.#place();
+  }
+
+  // Above the pointer, or below it where there is no room.
+  #place() {
+    const { offsetWidth: width, offsetHeight: height } = this.element;
+    const left = Math.min(Math.max(8, this.#x - width / 2), innerWidth - width - 8);
+    const above = this.#y - height - 8;
     this.element.style.left = `${left}px`;
-    this.element.style.top = `${above > 4 ? above : y + 24}px`;
+    this.element.style.top = `${above > 4 ? above : this.#y + 30}px`;
   }
 
   hide() {

@@ -92,7 +92,7 @@ const KINDS = {
 export function tile(tile) {
   if (tile.kind === 'gap') {
     const cause = CAUSES[tile.cause] ?? CAUSES.unknown;
-    return tile.reason ? `no footage: ${cause} (${tile.reason})` : `no footage: ${cause}`;
+    return tile.reason && tile.cause !== 'program_down' ? `no footage: ${cause} (${tile.reason})` : `no footage: ${cause}`;
   }
   return KINDS[tile.kind] ?? tile.kind;
 }
