@@ -22,6 +22,9 @@
 //! which goes to direct viewers at once, and with others into parts and two-second segments of a low-latency
 //! playlist. Nothing of it is linked into the recording's pipeline. It ends a minute after the last viewer.
 //!
+//! **The page** is static: files in `http/ui`, packed into the program by `build.rs`. Everything it shows comes from
+//! `/api/v1`, `live.ws`, `play.mp4` and stills, so whatever it can do, a script can do too.
+//!
 //! # Words
 //! One word for one thing: *camera* · *run* (one life of one camera's pipeline, numbered in the database) ·
 //! *segment* (one closed .ts file) · *row* · *upload* · *manifest* (the per-hour playlist in S3) · *live* (what a

@@ -20,12 +20,13 @@ export class LivePlayer {
   #timer = 0;
   #watch = 0;
   #heardAt = 0;
+  #hasHeard = false;
   #target = TARGET;
   #codec = null;
   #camera = { state: 'recording', reason: null };
   #phase = null;
   #stopped = true;
-  // frames a second by which the video is behind, for those who ask
+  // seconds between the picture and the newest frame that arrived
   behind = null;
 
   constructor(video, camera, say) {
@@ -75,16 +76,32 @@ export class LivePlayer {
     const socket = new WebSocket(`${scheme}://${location.host}/cameras/${this.camera}/live.ws`);
     socket.binaryType = 'arraybuffer';
     this.#socket = socket;
+    this.#hasHeard = false;
     this.#heardAt = performance.now();
     socket.onmessage = ({ data }) => {
       if (this.#socket !== socket) return;
       this.#heardAt = performance.now();
+      this.#hasHeard = true;
       if (typeof data === 'string') this.#hear(JSON.parse(data));
       else this.#pipe?.push(data);
     };
     socket.onclose = () => {
-      if (this.#socket === socket) this.#again('The recorder does not answer');
+      if (this.#socket === socket) this.#refused(socket);
     };
+  }
+
+  // A socket that never opened does not say why; the same question without a socket does.
+  async #refused(socket) {
+    let words = 'The recorder does not answer';
+    if (!this.#hasHeard) {
+      try {
+        const answer = await fetch(`/cameras/${this.camera}/live.ws`, { cache: 'no-store' });
+        if (answer.status >= 500) words = (await answer.json()).error;
+      } catch {
+        // then it really does not answer
+      }
+    }
+    if (this.#socket === socket) this.#again(words);
   }
 
   #hangUp() {
