@@ -59,6 +59,8 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod error;
+#[cfg(test)]
+mod fuzz;
 pub mod http;
 pub mod logging;
 pub mod repeats;

@@ -27,6 +27,10 @@ pub enum Failure {
     NoFirstFrame(Duration),
     /// SETUP was refused; the other form of the control URL may be taken.
     SetupRefused(String),
+    /// The picture became another in mid-stream; holds both sizes in words. A segment holds one kind of picture only.
+    Changed(String),
+    /// What comes is no video of this codec: destroyed, or another one without a word.
+    Broken(String),
     /// The stream carries the other codec than the run was built for.
     OtherCodec(Codec),
     /// Neither H.264 nor H.265; holds what the camera offers.
@@ -44,7 +48,34 @@ pub enum Failure {
 impl Failure {
     /// Another run may start at once: it will be built differently.
     pub fn retries_at_once(&self) -> bool {
-        matches!(self, Failure::OtherCodec(_) | Failure::CodecFailed { .. } | Failure::SetupRefused(_))
+        matches!(self, Failure::OtherCodec(_) | Failure::CodecFailed { .. } | Failure::Changed(_))
+    }
+
+    /// The camera is at fault: if it goes away and comes back, it may be well. Never a refused password: its
+    /// five minutes stand, whatever the camera does meanwhile.
+    pub fn may_come_back(&self) -> bool {
+        matches!(
+            self,
+            Failure::NotFound
+                | Failure::Unreachable(_)
+                | Failure::Ended
+                | Failure::Stalled(_)
+                | Failure::NoKeyframe(_)
+                | Failure::NoFirstFrame(_)
+                | Failure::SetupRefused(_)
+                | Failure::Broken(_)
+        )
+    }
+
+    /// The longest wait before the next run. A camera that is away may be spared. One that answers and sends no frame
+    /// has been waited for already, and only a connected run sees its first frame. Our own disk and database are asked
+    /// before the camera is, and footage is lost until they are asked again.
+    pub fn longest_wait(&self) -> Duration {
+        match self {
+            Failure::NoFirstFrame(_) => Duration::from_secs(2),
+            Failure::Disk(_) | Failure::Database(_) => Duration::from_secs(3),
+            _ => Duration::MAX,
+        }
     }
 
     /// The least wait before the next run. Cameras of this family lock an address out after a few wrong
@@ -54,15 +85,6 @@ impl Failure {
             Failure::Denied => Duration::from_secs(300),
             Failure::UnsupportedCodec(_) | Failure::Pipeline(_) => Duration::from_secs(30),
             _ => Duration::ZERO,
-        }
-    }
-
-    /// The longest wait before the next run. A camera that is away may be spared; our own disk and database are asked
-    /// before the camera is, and footage is lost until they are asked again.
-    pub fn longest_wait(&self) -> Duration {
-        match self {
-            Failure::Disk(_) | Failure::Database(_) => Duration::from_secs(3),
-            _ => Duration::MAX,
         }
     }
 
@@ -87,10 +109,13 @@ impl Failure {
             Failure::Stopped => Cause::ProgramDown,
             Failure::Denied | Failure::NotFound => Cause::Denied,
             Failure::Unreachable(_) | Failure::Ended | Failure::SetupRefused(_) => Cause::Unreachable,
-            Failure::Stalled(_) | Failure::NoKeyframe(_) | Failure::NoFirstFrame(_) => Cause::Stalled,
-            Failure::OtherCodec(_) | Failure::UnsupportedCodec(_) | Failure::CodecFailed { .. } => {
-                Cause::Codec
+            Failure::Stalled(_) | Failure::NoKeyframe(_) | Failure::NoFirstFrame(_) | Failure::Broken(_) => {
+                Cause::Stalled
             }
+            Failure::OtherCodec(_)
+            | Failure::Changed(_)
+            | Failure::UnsupportedCodec(_)
+            | Failure::CodecFailed { .. } => Cause::Codec,
             Failure::Pipeline(_) => Cause::Pipeline,
             Failure::Disk(_) => Cause::Disk,
             Failure::Database(_) => Cause::Database,
@@ -133,6 +158,13 @@ impl fmt::Display for Failure {
                 limit.as_secs()
             ),
             Failure::SetupRefused(why) => write!(f, "camera refuses SETUP ({why})"),
+            Failure::Changed(what) => write!(f, "camera changed its picture {what}; a new run begins"),
+            Failure::Broken(what) => {
+                write!(
+                    f,
+                    "camera sends what cannot be decoded ({what}); look at its network and its video settings"
+                )
+            }
             Failure::OtherCodec(codec) => write!(f, "stream is {codec}; building for it"),
             Failure::UnsupportedCodec(found) => write!(
                 f,
@@ -165,6 +197,8 @@ mod tests {
             (Failure::Stalled(limit), Cause::Stalled, "5 s"),
             (Failure::NoKeyframe(limit), Cause::Stalled, "keyframe"),
             (Failure::NoFirstFrame(limit), Cause::Stalled, "no usable picture"),
+            (Failure::Broken("noise".into()), Cause::Stalled, "cannot be decoded (noise)"),
+            (Failure::Changed("from a to b".into()), Cause::Codec, "from a to b"),
             (Failure::OtherCodec(Codec::H265), Cause::Codec, "H.265"),
             (Failure::UnsupportedCodec("JPEG".into()), Cause::Codec, "JPEG"),
             (Failure::Pipeline("no element".into()), Cause::Pipeline, "no element"),

@@ -38,7 +38,6 @@ enum Waiting {
     Begin(RunId, Timestamp),
     Row(NewSegment),
     End(RunId, Timestamp, Why),
-    Outage(Timestamp, Why),
 }
 
 /// What the database has just taken.
@@ -46,7 +45,6 @@ enum Written {
     Run(RunId, RunId),
     Row(Segment),
     End(RunId),
-    Outage,
 }
 
 impl Rows {
@@ -87,11 +85,6 @@ impl Rows {
     /// Notes the end of a run, after the rows that still wait.
     pub fn end_run(&mut self, run: RunId, now: Timestamp, why: Why) {
         self.put(Waiting::End(run, now, why));
-    }
-
-    /// Notes why nothing is recorded from now on, where no run can say so.
-    pub fn note_outage(&mut self, now: Timestamp, why: Why) {
-        self.put(Waiting::Outage(now, why));
     }
 
     /// Inserts this row, after those that still wait.
@@ -138,9 +131,6 @@ impl Rows {
             Waiting::End(run, at, why) => {
                 self.store.end_run(self.number(*run), *at, why).map(|()| Written::End(*run))
             }
-            Waiting::Outage(at, why) => {
-                self.store.note_outage(&self.camera, *at, why).map(|()| Written::Outage)
-            }
         }
     }
 
@@ -151,7 +141,6 @@ impl Rows {
             Written::Row(segment) => self.announce(&segment),
             // nothing comes after the end of a run
             Written::End(run) => drop(self.numbered.remove(&run)),
-            Written::Outage => {}
         }
     }
 
@@ -185,7 +174,6 @@ impl Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::camera::failure::Failure;
     use crate::config::StorageConfig;
     use crate::segment::{Cause, FileName, Prefix};
 
@@ -255,29 +243,5 @@ mod tests {
         let end = store.run_end(RunId(1)).unwrap().unwrap();
         assert_eq!((end.ended_at, end.reason.as_deref()), (Some(at(12)), Some("stalled")));
         assert_eq!(store.run_end(RunId(2)).unwrap().unwrap().ended_at, Some(at(33)));
-    }
-
-    #[test]
-    fn what_the_database_refused_explains_its_gaps_when_it_takes_rows_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let (store, camera) = (store(&folder), CameraName::new("gate").unwrap());
-        let at = |seconds| Timestamp::from_seconds(1_763_902_800 + seconds);
-        let record = |run, from: i64| row(&camera, run, at(from).epoch_seconds());
-        let mut rows = Rows::new(camera.clone(), store.clone(), Board::new(), Arc::default());
-        let first = rows.begin_run(at(0));
-        rows.add(record(first, 0));
-        let locker = rusqlite::Connection::open(folder.path().join("segments.db")).unwrap();
-        locker.execute_batch("BEGIN IMMEDIATE").unwrap();
-        rows.end_run(first, at(2), Failure::Ended.why());
-        let second = rows.begin_run(at(20));
-        rows.end_run(second, at(21), Failure::Denied.why());
-        locker.execute_batch("ROLLBACK").unwrap();
-        let third = rows.begin_run(at(40));
-        rows.add(record(third, 41));
-        assert_eq!(rows.flush(), 0);
-        let gaps = store.gaps(&camera, at(0), at(99)).unwrap();
-        let told: Vec<_> = gaps.iter().map(|gap| (gap.start, gap.end, gap.cause)).collect();
-        let expected = [(at(2), at(20), Cause::Unreachable), (at(20), at(41), Cause::Denied)];
-        assert_eq!(told, expected, "{gaps:?}");
     }
 }

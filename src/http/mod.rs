@@ -27,6 +27,8 @@ use crate::store::Store;
 mod answer;
 mod api;
 mod file;
+#[cfg(test)]
+mod fuzz;
 mod handler;
 mod page;
 mod patience;

@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 pub mod coverage;
+#[cfg(test)]
+mod fuzz;
 pub mod gap;
 mod name;
 mod timestamp;

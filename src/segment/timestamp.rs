@@ -23,7 +23,7 @@ impl Timestamp {
     }
 
     pub const fn from_seconds(seconds: i64) -> Self {
-        Self(seconds * 1000)
+        Self(seconds.saturating_mul(1000))
     }
 
     pub const fn as_millis(self) -> i64 {
@@ -37,7 +37,7 @@ impl Timestamp {
 
     /// The start of the UTC hour that holds this moment.
     pub const fn hour(self) -> Self {
-        Self(self.0 - self.0.rem_euclid(3_600_000))
+        Self(self.0.saturating_sub(self.0.rem_euclid(3_600_000)))
     }
 
     /// The start of the UTC day that holds this moment.

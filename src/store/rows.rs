@@ -24,11 +24,6 @@ impl Store {
         self.write("end run", |tx| end_run(tx, run, now, why))
     }
 
-    /// Notes that from this moment on nothing could be recorded, where no run could say so.
-    pub fn note_outage(&self, camera: &CameraName, at: Timestamp, why: &Why) -> Result<()> {
-        self.write("note outage", |tx| note_outage(tx, camera, at, why))
-    }
-
     /// How a run ended; `None` if there is no such run.
     pub fn run_end(&self, run: RunId) -> Result<Option<RunEnd>> {
         self.read(|connection| {

@@ -119,3 +119,10 @@ impl Bench {
         super::guard(&self.store.inner.writer).execute_batch(sql).unwrap();
     }
 }
+
+impl Store {
+    /// A moment from which nothing could be recorded, and why.
+    pub fn note_outage(&self, camera: &CameraName, at: Timestamp, why: &Why) -> crate::error::Result<()> {
+        self.write("note outage", |tx| super::rows::note_outage(tx, camera, at, why))
+    }
+}

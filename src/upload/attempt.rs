@@ -146,15 +146,17 @@ impl Attempt<'_> {
     }
 
     async fn open(&self) -> Result<File, Ended> {
-        let file = match File::open(self.path).await {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(self.lost("the file is gone")),
-            Err(error) => return Err(Ended::Blamed(format!("open {}: {error}", self.path.display()))),
-        };
-        match file.metadata().await {
-            Ok(found) if found.len() == self.segment.bytes => Ok(file),
-            Ok(found) => Err(self.lost(&self.wrong_size(found.len()))),
-            Err(error) => Err(Ended::Blamed(format!("look at {}: {error}", self.path.display()))),
+        let path: PathBuf = self.path.into();
+        // one way to the threads that may block, not one for each question
+        let opened = tokio::task::spawn_blocking(move || {
+            let file = std::fs::File::open(path)?;
+            file.metadata().map(|found| (file, found.len()))
+        });
+        match opened.await.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped))) {
+            Ok((file, bytes)) if bytes == self.segment.bytes => Ok(File::from_std(file)),
+            Ok((_, bytes)) => Err(self.lost(&self.wrong_size(bytes))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(self.lost("the file is gone")),
+            Err(error) => Err(Ended::Blamed(format!("open {}: {error}", self.path.display()))),
         }
     }
 

@@ -62,6 +62,12 @@ impl Finish {
         Self::Retry { next_attempt_at: AT_ONCE, blame: false, doubtful: true, error }
     }
 
+    /// For a segment that was taken and not sent.
+    pub fn given_back(segment: &Segment) -> Self {
+        let error = segment.last_error.clone().unwrap_or_else(|| "taken ahead, and not sent".into());
+        Self::Retry { next_attempt_at: AT_ONCE, blame: false, doubtful: segment.doubtful, error }
+    }
+
     pub fn apply(&self, store: &Store, id: SegmentId) -> Result<()> {
         match self {
             Self::Uploaded { at } => store.finish_uploaded(id, *at),

@@ -89,7 +89,7 @@ impl Link {
         self.down.as_ref().map(|down| down.next_probe)
     }
 
-    /// Which of the waiting segments probes: the oldest, but after some failures others take turns, so that one
+    /// Which of the waiting segments, in `s3.order`, probes: the first, but after some failures others take turns, so that one
     /// segment that S3 chokes on cannot hold all others back.
     pub fn probe_index(&self, waiting: usize) -> usize {
         const TRIES_EACH: u32 = 3;

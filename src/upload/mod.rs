@@ -1,7 +1,7 @@
 //! The uploader: rows → S3, verified.
 //!
 //! ```text
-//! store rows ─▶ worker ─▶ attempt (HEAD?, PUT, proof) ─▶ s3 (rust-s3 signs, one HTTP client sends)
+//! store rows ─▶ worker ─▶ attempt (HEAD?, PUT, proof) ─▶ s3 (rust-s3 signs, one HTTP client sends, throttle holds back)
 //!                 │  ▲         └▶ answer: what does this answer mean?
 //!                 │  └ link: one backoff for all; suspects: one segment's own trouble (pure)
 //!                 └▶ manifests ─▶ manifest: the hour's playlist text; proof: is it really there?
@@ -32,6 +32,7 @@ mod proof;
 mod s3;
 mod steps;
 mod suspects;
+mod throttle;
 mod worker;
 
 pub use check::{Line, check_s3};
@@ -73,6 +74,10 @@ impl Uploader {
     }
 }
 
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod order_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

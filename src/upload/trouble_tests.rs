@@ -1,9 +1,13 @@
 //! Trouble of one: of this machine, of one object, of one hour. The others must not pay for it.
 
+use std::time::Duration;
+
+use super::Uploader;
 use super::finish::Finish;
-use super::testing::{BUCKET, Bench, Faulty, camera, config, eventually, faulty};
-use crate::config::S3Config;
+use super::testing::{BUCKET, Bench, Fault, Faulty, camera, config, eventually, faulty, source};
+use crate::config::{S3Config, UploadOrder};
 use crate::segment::{State, Timestamp};
+use crate::shutdown::Shutdown;
 use crate::status::UploadState;
 
 const HOUR: i64 = 1_763_906_400;
@@ -80,6 +84,48 @@ async fn an_end_that_the_database_refuses_holds_no_other_end_back() {
     assert_eq!(store.commits(&segments[0]), 1);
 }
 
+/// Five segments of which one PUT never ends, and its row and the others' after a stop that waited for 50 ms.
+#[tokio::test]
+async fn what_was_taken_ahead_and_not_sent_goes_back_as_it_was() {
+    for chokes in [false, true] {
+        let bench = Bench::new();
+        let store = faulty([Fault::Stall]).await;
+        let segments: Vec<_> = (0..5).map(|n| bench.segment(HOUR + 10 * n)).collect();
+        let uploader = Uploader {
+            config: S3Config { concurrency: 1, ..config(store.server.address) },
+            store: bench.store.clone(),
+            board: bench.board.clone(),
+            wake: bench.wake.clone(),
+            segment_duration: Duration::from_secs(10),
+        };
+        let shutdown = Shutdown::new();
+        if chokes {
+            // an outage that begins with the first segment, not with the probe of the store
+            let mut objects = store.objects.lock().unwrap();
+            objects.plan.clear();
+            objects.chokes_on = Some("segment_".into());
+        }
+        let task = tokio::spawn(uploader.run_as(source(), shutdown.clone(), Duration::from_millis(50)));
+        eventually("the PUT is under way", || store.requests("PUT", &segments[0]) == 1).await;
+        if chokes {
+            bench.shows(UploadState::Waiting).await;
+        } else {
+            eventually("one is taken ahead", || bench.again(&segments[1]).state == State::Uploading).await;
+        }
+        let ahead = || segments[1..].iter().map(|segment| bench.again(segment));
+        if chokes {
+            eventually("it went back", || ahead().all(|row| row.state == State::Created)).await;
+        }
+        shutdown.request();
+        task.await.unwrap().unwrap();
+        let first = bench.again(&segments[0]);
+        assert_eq!((first.state, first.doubtful), (State::Retry, true));
+        for row in ahead() {
+            assert_eq!((row.state, row.doubtful, row.last_error), (State::Created, false, None), "{chokes}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_object_that_s3_chokes_on_steps_back_and_the_others_go_on() {
     let bench = Bench::new();
@@ -93,7 +139,7 @@ async fn an_object_that_s3_chokes_on_steps_back_and_the_others_go_on() {
     }
     eventually("it steps back", || {
         let now = Timestamp::now();
-        let due = bench.store.next_uploads(now, 9).unwrap();
+        let due = bench.store.next_uploads(now, UploadOrder::OldestFirst, 9).unwrap();
         bench.again(&bad).state == State::Retry && due.is_empty()
     })
     .await;

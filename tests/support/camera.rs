@@ -14,6 +14,7 @@ use gst_rtsp_server::{RTSPClient, RTSPFilterResult, RTSPMedia, RTSPMediaFactory,
 mod auth;
 mod clip;
 mod media;
+pub mod process;
 
 pub use clip::Clip;
 

@@ -31,7 +31,8 @@ impl Worker {
         self.state.recovered
     }
 
-    /// Writes down how attempts ended; what the database does not take now is tried again, behind the others.
+    /// Writes down one by one how attempts ended; what the database does not take now is tried again, behind the
+    /// others. Success, the usual end, comes here only if a turn could not write it.
     pub(super) async fn save(&mut self) {
         for _ in 0..self.state.unsaved.len() {
             let Some((id, finish)) = self.state.unsaved.pop_front() else { return };

@@ -43,7 +43,7 @@ pub fn while_the_camera_connects(scenario: &Scenario) {
     let workspace = Workspace::new(&settings, &bucket.server);
     let mut program = Program::start(&workspace);
     camera_state(&program, "gate", "starting");
-    silent.accept().unwrap();
+    let _held = silent.accept().unwrap();
     stopped(&mut program);
     says_little(&program, scenario);
 }
