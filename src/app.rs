@@ -21,6 +21,7 @@ use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
 use crate::signals;
 use crate::status::{Board, CameraState};
+use crate::stills::{self, Stills};
 use crate::store::{Role, Store};
 use crate::upload::Uploader;
 
@@ -121,6 +122,7 @@ struct Prepared {
 struct Running {
     board: Board,
     cameras: Vec<Camera>,
+    stills: Option<stills::Worker>,
     retention: Option<Part>,
     uploader: Option<Part>,
     server: Option<Part>,
@@ -146,6 +148,7 @@ impl Running {
         let mut running = Running {
             board: board.clone(),
             cameras: Vec::new(),
+            stills: None,
             retention: None,
             uploader: None,
             server: None,
@@ -159,6 +162,7 @@ impl Running {
                 board.set_unwritten(&camera.name, None);
             }
         }
+        let stills = stills_of(config, parts);
         if parts.serve && config.server.enabled {
             let server = runtime.block_on(Server::bind(
                 &config.server,
@@ -166,6 +170,7 @@ impl Running {
                 store.clone(),
                 board.clone(),
             ))?;
+            let server = server.with_stills(stills.clone());
             let spawn = |shutdown| server.run(shutdown, HTTP_DRAIN);
             running.server = Some(Part::spawn(runtime, "http", spawn));
         }
@@ -184,9 +189,10 @@ impl Running {
             let (store, board) = (store.clone(), board.clone());
             running.retention =
                 Some(Part::spawn(runtime, "retention", |shutdown| retention::run(store, board, shutdown)));
+            running.stills = Some(stills::Worker::start(&stills)?);
         }
         let (store, board, codecs) = (store.clone(), board.clone(), cameras.codecs.clone());
-        let camera_parts = CameraParts { store, board, wake, codecs };
+        let camera_parts = CameraParts { store, board, wake, codecs, stills };
         for (camera, template) in &cameras.templates {
             match Camera::start(camera.clone(), template.clone(), camera_parts.clone()) {
                 Ok(camera) => running.cameras.push(camera),
@@ -220,6 +226,9 @@ impl Running {
             outcome = outcome.and(ended);
         }
         self.stop_cameras();
+        if let Some(stills) = self.stills.take() {
+            stills.stop();
+        }
         outcome
     }
 
@@ -262,6 +271,13 @@ impl Part {
             .block_on(self.task)
             .context(Kind::Internal, || format!("[{name}] ended with an internal error; please report it"))?
     }
+}
+
+/// Pictures are for viewers: a recorder that serves nobody makes none.
+fn stills_of(config: &Config, parts: Parts) -> Stills {
+    let recorded = if parts.capture { config.cameras.as_slice() } else { &[] };
+    let names = recorded.iter().map(|camera| camera.name.clone());
+    Stills::new(names, config.server.enabled && config.server.thumbnails)
 }
 
 fn served(config: &Config) -> Vec<ServedCamera> {

@@ -132,6 +132,7 @@ fn recording_survives(culprit: &str) {
         board: Board::new(),
         wake: Arc::default(),
         codecs: Arc::new(Codecs::new()),
+        stills: Default::default(),
     };
     let recorder = Camera::start(config, template, parts).unwrap();
     let runs = || query(&storage.database, "SELECT * FROM runs ORDER BY id").unwrap();

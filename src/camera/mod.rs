@@ -12,6 +12,7 @@ use crate::error::{Context, Kind, Result};
 use crate::segment::CameraName;
 use crate::shutdown::Shutdown;
 use crate::status::Board;
+use crate::stills::Stills;
 use crate::store::Store;
 
 mod book;
@@ -22,6 +23,7 @@ mod errors;
 pub mod failure;
 #[cfg(test)]
 mod fuzz;
+mod glimpse;
 mod inspect;
 mod logins;
 mod picture;
@@ -58,6 +60,8 @@ pub struct CameraParts {
     /// "Look now", for the uploader.
     pub wake: Arc<Notify>,
     pub codecs: Arc<Codecs>,
+    /// Where frames and closed segments are offered for pictures.
+    pub stills: Stills,
 }
 
 /// A camera's thread.

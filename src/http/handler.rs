@@ -18,6 +18,7 @@ use super::{ServedCamera, file, page, playlist};
 use crate::error::{Error, Kind, Result};
 use crate::segment::{CameraName, FileName, Segment, Timestamp};
 use crate::status::{Board, Snapshot, StorageTrouble};
+use crate::stills::Stills;
 use crate::store::{CameraStats, Store};
 
 /// Requests that read rows at once.
@@ -30,11 +31,13 @@ const REPEAT: Duration = Duration::from_secs(60);
 pub struct Handler {
     pub(super) cameras: Vec<ServedCamera>,
     live_segments: usize,
-    store: Store,
-    board: Board,
+    pub(super) store: Store,
+    pub(super) board: Board,
     readers: Semaphore,
     pub(super) rates: Rates,
     pub(super) events: Events,
+    /// Empty in a process that does not record.
+    pub(super) stills: Stills,
     last_warning: Mutex<Option<Instant>>,
 }
 
@@ -56,8 +59,8 @@ impl Handler {
     pub fn new(cameras: Vec<ServedCamera>, live_segments: usize, store: Store, board: Board) -> Handler {
         let readers = Semaphore::new(READERS);
         let (rates, events) = (Rates::default(), Events::default());
-        let last_warning = Mutex::default();
-        Handler { cameras, live_segments, store, board, readers, rates, events, last_warning }
+        let (stills, last_warning) = (Stills::default(), Mutex::default());
+        Handler { cameras, live_segments, store, board, readers, rates, events, stills, last_warning }
     }
 
     /// Never fails: what goes wrong is an answer too.
@@ -98,6 +101,9 @@ impl Handler {
             Route::Live(camera) => self.playlist(camera, self.live_segments).await,
             Route::Recent(camera) => self.playlist(camera, RECENT_SEGMENTS).await,
             Route::Segment(camera, file) => self.segment(camera, file, request).await,
+            Route::Snapshot(camera) => self.snapshot(&camera, request.headers()).await,
+            Route::Thumb(camera, file) => self.thumb(camera, file, request).await,
+            Route::ThumbAt(camera) => self.thumb_at(camera, request.uri().query()).await,
             Route::Api(endpoint) => self.api(endpoint, request).await,
         }
     }
@@ -111,18 +117,18 @@ impl Handler {
             .await
             .map_err(|error| self.trouble("read the playlist", &error))?;
         // players end on an empty playlist without a word; this answer has words and a time to come again
-        let text = text.ok_or_else(|| self.nothing_yet(&camera))?;
+        let text = text.ok_or_else(|| self.nothing_yet(&camera, "has no footage on this machine yet"))?;
         Ok(answer::text(StatusCode::OK, "application/vnd.apple.mpegurl", text))
     }
 
-    fn nothing_yet(&self, camera: &CameraName) -> Refusal {
+    pub(super) fn nothing_yet(&self, camera: &CameraName, what: &str) -> Refusal {
         let notice = self.board.snapshot().cameras.remove(camera);
         let hint = match notice.map(|notice| (notice.state, notice.reason)) {
             Some((state, Some(reason))) => format!("the camera is {}: {reason}", state.as_str()),
             Some((state, None)) => format!("the camera is {}; try again", state.as_str()),
             None => "try again when it records; /health says how it is".to_owned(),
         };
-        Refusal::new(503, format!("camera {camera} has no footage on this machine yet"), hint)
+        Refusal::new(503, format!("camera {camera} {what}"), hint)
     }
 
     async fn segment(
@@ -159,8 +165,8 @@ impl Handler {
     }
 
     /// When the newest still of a camera was taken.
-    pub(super) fn still_at(&self, _camera: &CameraName) -> Option<Timestamp> {
-        None
+    pub(super) fn still_at(&self, camera: &CameraName) -> Option<Timestamp> {
+        Some(self.stills.of(camera)?.newest()?.taken_at)
     }
 
     /// Runs a reading method of the store, in turn.

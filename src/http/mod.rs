@@ -22,6 +22,7 @@ use crate::error::{Error, Kind, Result};
 use crate::segment::CameraName;
 use crate::shutdown::Shutdown;
 use crate::status::Board;
+use crate::stills::Stills;
 use crate::store::Store;
 
 mod answer;
@@ -36,6 +37,7 @@ mod playlist;
 mod range;
 pub mod report;
 mod route;
+mod stills;
 #[cfg(test)]
 mod tests;
 
@@ -91,6 +93,14 @@ impl Server {
         let handler = Arc::new(Handler::new(cameras, config.playlist_segments, store, board));
         let limits = Limits { connections: CONNECTIONS, request_time: REQUEST_TIME, stalled: STALLED };
         Ok(Server { listener, local_addr, handler, limits })
+    }
+
+    /// Shows what these slots hold; without them there is no snapshot.
+    pub fn with_stills(mut self, stills: Stills) -> Server {
+        if let Some(handler) = Arc::get_mut(&mut self.handler) {
+            handler.stills = stills;
+        }
+        self
     }
 
     pub fn local_addr(&self) -> SocketAddr {
