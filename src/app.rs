@@ -22,6 +22,7 @@ use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
 use crate::signals;
 use crate::status::{Board, CameraState};
+use crate::stills::{self, Stills};
 use crate::store::{Role, Store};
 use crate::upload::Uploader;
 
@@ -123,6 +124,7 @@ struct Running {
     board: Board,
     live: Live,
     cameras: Vec<Camera>,
+    stills: Option<stills::Worker>,
     retention: Option<Part>,
     uploader: Option<Part>,
     server: Option<Part>,
@@ -151,6 +153,7 @@ impl Running {
             board: board.clone(),
             live: live.clone(),
             cameras: Vec::new(),
+            stills: None,
             retention: None,
             uploader: None,
             server: None,
@@ -164,6 +167,7 @@ impl Running {
                 board.set_unwritten(&camera.name, None);
             }
         }
+        let stills = stills_of(config, parts);
         if serves {
             let server = runtime.block_on(Server::bind(
                 &config.server,
@@ -171,7 +175,7 @@ impl Running {
                 store.clone(),
                 board.clone(),
             ))?;
-            let server = server.with_live(live.clone());
+            let server = server.with_live(live.clone()).with_stills(stills.clone());
             let spawn = |shutdown| server.run(shutdown, HTTP_DRAIN);
             running.server = Some(Part::spawn(runtime, "http", spawn));
         }
@@ -190,9 +194,10 @@ impl Running {
             let (store, board) = (store.clone(), board.clone());
             running.retention =
                 Some(Part::spawn(runtime, "retention", |shutdown| retention::run(store, board, shutdown)));
+            running.stills = Some(stills::Worker::start(&stills)?);
         }
         let (store, board, codecs) = (store.clone(), board.clone(), cameras.codecs.clone());
-        let camera_parts = CameraParts { store, board, wake, codecs, live };
+        let camera_parts = CameraParts { store, board, wake, codecs, live, stills };
         for (camera, template) in &cameras.templates {
             match Camera::start(camera.clone(), template.clone(), camera_parts.clone()) {
                 Ok(camera) => running.cameras.push(camera),
@@ -226,6 +231,9 @@ impl Running {
             outcome = outcome.and(ended);
         }
         self.stop_cameras();
+        if let Some(stills) = self.stills.take() {
+            stills.stop();
+        }
         outcome
     }
 
@@ -278,6 +286,13 @@ fn live(config: &Config, store: &Store) -> Live {
         let now = Timestamp::now();
         (camera.name.clone(), newest.map_or(now, |segment| segment.end().max(now)))
     }))
+}
+
+/// Pictures are for viewers: a recorder that serves nobody makes none.
+fn stills_of(config: &Config, parts: Parts) -> Stills {
+    let recorded = if parts.capture { config.cameras.as_slice() } else { &[] };
+    let names = recorded.iter().map(|camera| camera.name.clone());
+    Stills::new(names, config.server.enabled && config.server.thumbnails)
 }
 
 fn served(config: &Config) -> Vec<ServedCamera> {

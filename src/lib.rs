@@ -14,7 +14,7 @@
 //!
 //! **The row is the queue**: uploader, playlists, manifests and retention read rows and never call each other;
 //! channels only say "look now". Folders on one level do not import each other; [`app`] wires them:
-//! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`]} → {[`store`], [`live`]} →
+//! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`]} → {[`store`], [`live`], [`stills`]} →
 //! {[`segment`], [`status`], [`repeats`], [`error`]}.
 //!
 //! **Live** is a second way out of the same encoded frames, because bytes leave hlssink2 in whole GOPs only. A
@@ -60,7 +60,7 @@
 //! # Reading order
 //! this page → [`app`] and `app/recorder.rs` → `camera/supervisor.rs` → `store/mod.rs` → `upload/mod.rs` → `http/route.rs`.
 //!
-//! `gst::` stays in [`camera`] (and the joining of its log in [`logging`]), SQL in [`store`], rust-s3 in `upload/s3`.
+//! `gst::` stays in [`camera`] and [`stills`] (and the joining of its log in [`logging`]), SQL in [`store`], rust-s3 in `upload/s3`.
 
 pub mod app;
 pub mod camera;
@@ -79,5 +79,6 @@ pub mod segment;
 pub mod shutdown;
 pub mod signals;
 pub mod status;
+pub mod stills;
 pub mod store;
 pub mod upload;

@@ -134,6 +134,7 @@ fn recording_survives(culprit: &str) {
         wake: Arc::default(),
         codecs: Arc::new(Codecs::new()),
         live: Live::default(),
+        stills: Default::default(),
     };
     let recorder = Camera::start(config, template, parts).unwrap();
     let runs = || query(&storage.database, "SELECT * FROM runs ORDER BY id").unwrap();

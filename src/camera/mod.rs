@@ -13,6 +13,7 @@ use crate::live::Live;
 use crate::segment::CameraName;
 use crate::shutdown::Shutdown;
 use crate::status::Board;
+use crate::stills::Stills;
 use crate::store::Store;
 
 mod book;
@@ -23,6 +24,7 @@ mod errors;
 pub mod failure;
 #[cfg(test)]
 mod fuzz;
+mod glimpse;
 mod inspect;
 mod logins;
 mod picture;
@@ -62,6 +64,8 @@ pub struct CameraParts {
     pub codecs: Arc<Codecs>,
     /// Where viewers wait for frames.
     pub live: Live,
+    /// Where frames and closed segments are offered for pictures.
+    pub stills: Stills,
 }
 
 /// A camera's thread.

@@ -16,6 +16,7 @@ use super::tap::Tap;
 use super::teardown::{send_eos, set_null};
 use crate::segment::RunId;
 use crate::shutdown::Shutdown;
+use crate::stills;
 
 /// How often counters and the stop signal are looked at while the bus is quiet.
 const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(100);
@@ -140,10 +141,9 @@ impl Run<'_> {
         }
     }
 
-    fn note_codec(&self) {
+    fn note_codec(&mut self) {
         let caps = self.parts.sink_pad.current_caps();
-        let name = caps.and_then(|caps| Some(caps.structure(0)?.name().to_string()));
-        if let Some(codec) = name.as_deref().and_then(|name| name.strip_prefix("video/x-")) {
+        if let Some(codec) = caps.as_deref().and_then(stills::Codec::of) {
             self.rows.note_codec(codec);
         }
     }

@@ -11,6 +11,7 @@ use super::book::Book;
 use super::choice::Latches;
 use super::codec::{Chosen, Codec};
 use super::failure::Failure;
+use super::glimpse;
 use super::pipeline::{self, CameraPipeline};
 use super::reach;
 use super::rows::Rows;
@@ -78,7 +79,8 @@ impl Supervisor {
         let mut machine = Machine::new(splay(&self.camera));
         let store = self.parts.store.clone();
         let board = self.parts.board.clone();
-        let mut rows = Rows::new(self.camera.name.clone(), store, board, self.parts.wake.clone());
+        let mut rows = Rows::new(self.camera.name.clone(), store, board, self.parts.wake.clone())
+            .with_stills(self.parts.stills.clone());
         for attempt in 0u64.. {
             if attempt > 0 {
                 self.parts.board.count_reconnect(&self.camera.name);
@@ -161,6 +163,9 @@ impl Supervisor {
             Err(error) if error.kind() == Kind::Disk => return Failure::Disk(error.to_string()),
             Err(error) => return Failure::Pipeline(error.to_string()),
         };
+        if let Some(slot) = self.parts.stills.of(&self.camera.name) {
+            glimpse::watch(&parts.pipeline, &parts.sink_pad, slot);
+        }
         let shutdown = self.shutdown.clone();
         let hub = self.parts.live.hub(&self.camera.name);
         let tap = hub.map(|hub| Tap::new(hub.clone(), &parts.sink_pad, &parts.bus));

@@ -125,6 +125,8 @@ pub struct ServerConfig {
     pub port: u16,
     /// Segments in `live.m3u8` where it is made of rows, because another process records.
     pub playlist_segments: usize,
+    /// A small picture of each segment, beside the segments.
+    pub thumbnails: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

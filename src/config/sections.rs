@@ -53,7 +53,13 @@ impl Default for StorageConfig {
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { enabled: true, bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 8080, playlist_segments: 6 }
+        Self {
+            enabled: true,
+            bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            port: 8080,
+            playlist_segments: 6,
+            thumbnails: true,
+        }
     }
 }
 
@@ -264,6 +270,7 @@ pub(super) fn server(table: Table<'_>) -> ServerConfig {
         bind: bind(&table).unwrap_or(default.bind),
         port: table.integer("port", 0..=u16::MAX, default.port),
         playlist_segments: table.integer("playlist_segments", 3..=1000, default.playlist_segments),
+        thumbnails: table.boolean("thumbnails").unwrap_or(default.thumbnails),
     };
     table.finish();
     server

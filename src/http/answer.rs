@@ -76,7 +76,11 @@ pub fn preflight(media: bool) -> Answer {
 /// Lets pages of other sites play the media; nothing here needs credentials.
 pub fn open_to_other_sites(answer: &mut Answer) {
     set(answer, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-    set(answer, ACCESS_CONTROL_EXPOSE_HEADERS, "Content-Length, Content-Range, Date, ETag, Retry-After");
+    set(
+        answer,
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        "Content-Length, Content-Range, Date, ETag, Retry-After, X-Snapshot-Age",
+    );
 }
 
 /// What every answer says: no guessing of types, no telling where the viewer came from, and no content but

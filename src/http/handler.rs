@@ -20,6 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::live::{Hub, Live, Rendered, Unavailable};
 use crate::segment::{CameraName, FileName, Segment, Timestamp};
 use crate::status::{Board, CameraState, Snapshot, StorageTrouble};
+use crate::stills::Stills;
 use crate::store::{CameraStats, Store};
 
 /// Requests that read rows at once.
@@ -35,13 +36,15 @@ const REPEAT: Duration = Duration::from_secs(60);
 pub struct Handler {
     pub(super) cameras: Vec<ServedCamera>,
     live_segments: usize,
-    store: Store,
-    board: Board,
+    pub(super) store: Store,
+    pub(super) board: Board,
     /// Empty in a process that does not record.
     pub live: Live,
     readers: Semaphore,
     pub(super) rates: Rates,
     pub(super) events: Events,
+    /// Empty in a process that does not record.
+    pub(super) stills: Stills,
     last_warning: Mutex<Option<Instant>>,
 }
 
@@ -63,8 +66,8 @@ impl Handler {
     pub fn new(cameras: Vec<ServedCamera>, live_segments: usize, store: Store, board: Board) -> Handler {
         let readers = Semaphore::new(READERS);
         let (rates, events) = (Rates::default(), Events::default());
-        let (live, last_warning) = (Live::default(), Mutex::default());
-        Handler { cameras, live_segments, store, board, live, readers, rates, events, last_warning }
+        let (live, stills, last_warning) = (Live::default(), Stills::default(), Mutex::default());
+        Handler { cameras, live_segments, store, board, live, readers, rates, events, stills, last_warning }
     }
 
     /// Never fails: what goes wrong is an answer too. What goes on after the answer comes with it.
@@ -120,6 +123,9 @@ impl Handler {
             Route::LiveSocket(camera) => Err(self.explain(&camera, Unavailable::Gone)),
             Route::Recent(camera) => self.playlist(camera, RECENT_SEGMENTS, request).await,
             Route::Segment(camera, file) => self.segment(camera, file, request).await,
+            Route::Snapshot(camera) => self.snapshot(&camera, request.headers()).await,
+            Route::Thumb(camera, file) => self.thumb(camera, file, request).await,
+            Route::ThumbAt(camera) => self.thumb_at(camera, request.uri().query()).await,
             Route::Api(endpoint) => self.api(endpoint, request).await,
         }
     }
@@ -179,7 +185,7 @@ impl Handler {
         Ok(live::playlist(request.headers(), &Rendered::new(text)))
     }
 
-    fn nothing_yet(&self, camera: &CameraName, what: &str) -> Refusal {
+    pub(super) fn nothing_yet(&self, camera: &CameraName, what: &str) -> Refusal {
         let notice = self.board.snapshot().cameras.remove(camera);
         let hint = match notice.map(|notice| (notice.state, notice.reason)) {
             Some((state, Some(reason))) => format!("the camera is {}: {reason}", state.as_str()),
@@ -223,8 +229,8 @@ impl Handler {
     }
 
     /// When the newest still of a camera was taken.
-    pub(super) fn still_at(&self, _camera: &CameraName) -> Option<Timestamp> {
-        None
+    pub(super) fn still_at(&self, camera: &CameraName) -> Option<Timestamp> {
+        Some(self.stills.of(camera)?.newest()?.taken_at)
     }
 
     /// Runs a reading method of the store, in turn.

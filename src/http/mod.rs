@@ -23,6 +23,7 @@ use crate::live::Live;
 use crate::segment::CameraName;
 use crate::shutdown::Shutdown;
 use crate::status::Board;
+use crate::stills::Stills;
 use crate::store::Store;
 
 mod answer;
@@ -40,6 +41,7 @@ mod range;
 pub mod report;
 mod route;
 mod socket;
+mod stills;
 #[cfg(test)]
 mod tests;
 
@@ -98,6 +100,12 @@ impl Server {
     /// Shows what these hubs hold; without them `live.m3u8` is made of rows.
     pub fn with_live(mut self, live: Live) -> Server {
         self.handler.live = live;
+        self
+    }
+
+    /// Shows what these slots hold; without them there is no snapshot.
+    pub fn with_stills(mut self, stills: Stills) -> Server {
+        self.handler.stills = stills;
         self
     }
 

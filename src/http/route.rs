@@ -28,6 +28,12 @@ pub enum Route {
     /// The whole local buffer of one camera.
     Recent(CameraName),
     Segment(CameraName, FileName),
+    /// A picture of the camera now.
+    Snapshot(CameraName),
+    /// The picture of a segment.
+    Thumb(CameraName, FileName),
+    /// `thumbs?at=`: leads to the picture of a time.
+    ThumbAt(CameraName),
     /// Below `/api/`.
     Api(api::Endpoint),
     /// A browser asks whether another site's page may ask.
@@ -108,6 +114,16 @@ fn find<'a>(path: &str, cameras: impl Iterator<Item = &'a CameraName> + Clone) -
             })
         }
         ["cameras", name, "recent.m3u8"] => known(name, cameras).map(Route::Recent),
+        ["cameras", name, "snapshot.jpg"] => known(name, cameras).map(Route::Snapshot),
+        ["cameras", name, "thumbs"] => known(name, cameras).map(Route::ThumbAt),
+        ["cameras", name, "thumbs", file] => {
+            let camera = known(name, cameras)?;
+            let file = FileName::parse_thumb(file).ok_or_else(|| {
+                let hint = "thumbnails are named segment_SECONDS.jpg; thumbs?at=TIME leads to one";
+                Refusal::new(404, "no thumbnail has such a name", hint)
+            })?;
+            Ok(Route::Thumb(camera, file))
+        }
         ["cameras", name, "segments", file] => {
             let camera = known(name, cameras)?;
             let file = FileName::parse(file).ok_or_else(|| {

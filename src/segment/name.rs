@@ -60,6 +60,16 @@ impl FileName {
         self.epoch_seconds
     }
 
+    /// The name of its thumbnail.
+    pub fn thumb(self) -> String {
+        format!("segment_{}.jpg", self.epoch_seconds)
+    }
+
+    /// The segment whose thumbnail has exactly this name.
+    pub fn parse_thumb(text: &str) -> Option<Self> {
+        Self::parse(&format!("{}.ts", text.strip_suffix(".jpg")?))
+    }
+
     /// The name one second later, for when this one is taken.
     pub const fn next(self) -> Self {
         Self { epoch_seconds: self.epoch_seconds + 1 }
@@ -161,6 +171,9 @@ mod tests {
     fn a_file_name_is_read_back_only_if_it_is_exactly_ours() {
         let name = FileName::new(1_763_906_399);
         assert_eq!(FileName::parse(&name.to_string()), Some(name));
+        assert_eq!(FileName::parse_thumb(&name.thumb()), Some(name));
+        assert_eq!(FileName::parse_thumb("segment_1.ts"), None);
+        assert_eq!(FileName::parse_thumb("segment_01.jpg"), None);
         for text in [
             "segment_.ts",
             "segment_-1.ts",

@@ -41,6 +41,10 @@ impl Store {
         for camera in cameras {
             let orphans = self.compare(&camera, &mut recovered)?;
             self.adopt(&camera, &orphans, inspect, &mut recovered)?;
+            if let Err(error) = self.sweep_thumbs(&camera) {
+                // no footage: a start does not fail for it
+                log::warn!("[store] remove old thumbnails of {camera}: {error}");
+            }
         }
         Ok(recovered)
     }

@@ -91,6 +91,7 @@ impl Store {
                 // its row no longer wants it: recovery tries again at the next start
                 log::warn!("[store] {error}");
             }
+            self.remove_thumb(camera, *file);
         }
         Ok(given_up)
     }

@@ -215,6 +215,40 @@ impl Store {
         Ok(found.into_iter().next())
     }
 
+    /// The segment on this machine that holds `at`, or else the last one before it.
+    pub fn file_at(&self, camera: &CameraName, at: Timestamp) -> Result<Option<Segment>> {
+        // from the newest on: what is asked for is seldom old, and only rows with files are met
+        let sql = format!(
+            "SELECT {COLUMNS} FROM segments INDEXED BY segments_files WHERE camera = ?1 AND {HAS_FILE} \
+             AND start_ms <= ?2 ORDER BY sequence DESC LIMIT 1"
+        );
+        let params = params![camera.as_str(), at.as_millis()];
+        let found =
+            self.read(|connection| segments(connection, &sql, params, "find the segment of a time"))?;
+        Ok(found.into_iter().next())
+    }
+
+    /// The first segment on this machine that begins after `at`.
+    pub fn file_after(&self, camera: &CameraName, at: Timestamp) -> Result<Option<Segment>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM segments INDEXED BY segments_files WHERE camera = ?1 AND {HAS_FILE} \
+             AND start_ms > ?2 ORDER BY sequence LIMIT 1"
+        );
+        let params = params![camera.as_str(), at.as_millis()];
+        let found = self.read(|connection| segments(connection, &sql, params, "find the next segment"))?;
+        Ok(found.into_iter().next())
+    }
+
+    /// Segments on this machine from this sequence on, at most `limit`.
+    pub fn files_from(&self, camera: &CameraName, sequence: u64, limit: usize) -> Result<Vec<Segment>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM segments INDEXED BY segments_files WHERE camera = ?1 AND {HAS_FILE} \
+             AND sequence >= ?2 ORDER BY sequence LIMIT ?3"
+        );
+        let params = params![camera.as_str(), signed(sequence), i64::try_from(limit).unwrap_or(i64::MAX)];
+        self.read(|connection| segments(connection, &sql, params, "list segments that follow"))
+    }
+
     /// The row of one name, whatever its state.
     pub fn find(&self, camera: &CameraName, file: FileName) -> Result<Option<Segment>> {
         let sql = format!("SELECT {COLUMNS} FROM segments WHERE camera = ?1 AND file_epoch = ?2");

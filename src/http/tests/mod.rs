@@ -51,7 +51,13 @@ fn name(text: &str) -> CameraName {
 }
 
 fn server_config(port: u16) -> ServerConfig {
-    ServerConfig { enabled: true, bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port, playlist_segments: 3 }
+    ServerConfig {
+        enabled: true,
+        bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        port,
+        playlist_segments: 3,
+        thumbnails: true,
+    }
 }
 
 impl World {

@@ -1,0 +1,132 @@
+//! A frame, raw or encoded, or the beginning of a segment → a small JPEG.
+//!
+//! Called by the worker. A pipeline for one picture, in software: it leaves no memory behind, and takes no hardware
+//! decoder from a camera that records with it.
+
+use gst::prelude::*;
+
+use crate::error::{Context, Error, Kind, Result};
+
+/// Widest picture; the height follows.
+const WIDTH: u32 = 320;
+const QUALITY: u32 = 75;
+/// A picture takes a tenth of a second, on a machine that is not overrun.
+const LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(10);
+
+/// How a keyframe is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    H264,
+    H265,
+}
+
+impl Codec {
+    pub fn of(caps: &gst::CapsRef) -> Option<Codec> {
+        match caps.structure(0)?.name().as_str() {
+            "video/x-h264" => Some(Codec::H264),
+            "video/x-h265" => Some(Codec::H265),
+            _ => None,
+        }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Codec::H264 => "h264",
+            Codec::H265 => "h265",
+        }
+    }
+
+    /// What turns a stream of it into pictures, of keyframes only.
+    fn decode(self) -> Result<String> {
+        let (parse, decoders) = match self {
+            Codec::H264 => ("h264parse", ["avdec_h264", "openh264dec"]),
+            Codec::H265 => ("h265parse", ["avdec_h265", "libde265dec"]),
+        };
+        let there = decoders.into_iter().find(|name| gst::ElementFactory::find(name).is_some());
+        let decoder = there.ok_or_else(|| {
+            let what = format!("no element {}; install gstreamer1.0-libav", decoders[0]);
+            Error::new(Kind::Pipeline, what)
+        })?;
+        // threads pay for streams, not for one picture
+        let threads = if decoder.starts_with("avdec_") { " max-threads=1" } else { "" };
+        Ok(format!("{parse} ! identity drop-buffer-flags=delta-unit ! {decoder}{threads} ! "))
+    }
+}
+
+/// A frame as it passes in a camera's pipeline: raw, or an encoded keyframe. Shares its memory.
+pub struct Frame {
+    pub buffer: gst::Buffer,
+    pub caps: gst::Caps,
+}
+
+pub enum Media {
+    Frame(Frame),
+    /// The first bytes of a transport stream that begins with a keyframe.
+    Head(Vec<u8>, Codec),
+}
+
+/// # Errors
+/// The media holds no picture, or an element is missing.
+pub fn jpeg(media: Media) -> Result<Vec<u8>> {
+    let (decode, buffer, caps) = prepared(media)?;
+    let description = format!(
+        "appsrc name=in format=time ! {decode} videoconvertscale \
+         ! video/x-raw,width=(int)[16,{WIDTH}],pixel-aspect-ratio=1/1 ! jpegenc quality={QUALITY} \
+         ! appsink name=out sync=false async=false max-buffers=1"
+    );
+    let what = || "build the pipeline; install gstreamer1.0-plugins-base, -good and -bad";
+    let pipeline = gst::parse::launch(&description)
+        .context(Kind::Pipeline, what)?
+        .downcast::<gst::Pipeline>()
+        .map_err(|_| Error::new(Kind::Internal, what()))?;
+    let made = play(&pipeline, buffer, &caps);
+    // only software: nothing in it waits for a device or a network
+    let _ = pipeline.set_state(gst::State::Null);
+    made
+}
+
+fn prepared(media: Media) -> Result<(String, gst::Buffer, gst::Caps)> {
+    match media {
+        Media::Head(bytes, codec) => {
+            let caps = gst::Caps::builder("video/mpegts")
+                .field("systemstream", true)
+                .field("packetsize", 188i32)
+                .build();
+            Ok((format!("tsdemux ! {}", codec.decode()?), gst::Buffer::from_slice(bytes), caps))
+        }
+        Media::Frame(Frame { mut buffer, caps }) => {
+            let is_raw = caps.structure(0).is_some_and(|structure| structure.name() == "video/x-raw");
+            let decode = match Codec::of(&caps) {
+                Some(codec) => codec.decode()?,
+                None if is_raw => String::new(),
+                None => return Err(Error::new(Kind::Pipeline, format!("a frame of {caps} is no picture"))),
+            };
+            let alone = buffer.make_mut();
+            alone.set_pts(gst::ClockTime::ZERO);
+            alone.set_dts(gst::ClockTime::NONE);
+            Ok((decode, buffer, caps))
+        }
+    }
+}
+
+fn play(pipeline: &gst::Pipeline, buffer: gst::Buffer, caps: &gst::Caps) -> Result<Vec<u8>> {
+    let missing = || Error::new(Kind::Internal, "the pipeline has no ends");
+    let entry = pipeline.by_name("in").and_downcast::<gst_app::AppSrc>().ok_or_else(missing)?;
+    let exit = pipeline.by_name("out").and_downcast::<gst_app::AppSink>().ok_or_else(missing)?;
+    entry.set_caps(Some(caps));
+    pipeline.set_state(gst::State::Playing).context(Kind::Pipeline, || "start the pipeline")?;
+    entry.push_buffer(buffer).and_then(|_| entry.end_of_stream()).context(Kind::Pipeline, || "decode")?;
+    let sample = exit.try_pull_sample(LIMIT).ok_or_else(|| nothing_came(pipeline))?;
+    let buffer = sample.buffer().ok_or_else(missing)?;
+    let map = buffer.map_readable().context(Kind::Internal, || "read the picture")?;
+    Ok(map.to_vec())
+}
+
+fn nothing_came(pipeline: &gst::Pipeline) -> Error {
+    let message = pipeline.bus().and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
+    let why = match message.as_ref().map(|message| message.view()) {
+        Some(gst::MessageView::Error(error)) => error.error().message().to_owned(),
+        _ => "no picture came out".to_owned(),
+    };
+    Error::new(Kind::Data, why)
+}
