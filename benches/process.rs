@@ -38,6 +38,11 @@ pub fn watch(id: u32, seconds: u64) -> Result<Cost> {
     })
 }
 
+/// Memory of a process now.
+pub fn rss_mib(id: u32) -> Result<f64> {
+    Ok(status(id, "VmRSS")? / 1024.0)
+}
+
 /// User and system time of all threads, also of those that have ended.
 fn cpu_seconds(id: u32) -> Result<f64> {
     let path = format!("/proc/{id}/stat");

@@ -1,8 +1,9 @@
-//! What recording costs: `cargo bench --bench recorder -- [--seconds N] [--rounds N] [--uploads N] [--only PART]`.
+//! What recording costs: `cargo bench --bench recorder -- [--seconds N] [--rounds N] [--uploads N] [--backlog N] [--only
+//! PART]`.
 //!
 //! The real program, with everything on (rows, upload to a local S3 server, HTTP without a viewer), takes turns with
 //! `ffmpeg` on the same simulated camera; then the time from a segment's close to `uploaded` is taken. Camera and S3
-//! server live in this process and are not counted. Prints a table, writes JSON below `target/`, judges nothing.
+//! server live in this process and are not counted. Last, three days without S3 are worked off (`backlog.rs`). Prints a table, writes JSON below `target/`, judges nothing.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is for the person at the terminal")]
 
 use std::process::ExitCode;
@@ -12,9 +13,11 @@ use clap::{Parser, ValueEnum};
 use contest::{Mode, Recorder, Sample};
 use support::{Camera, CameraOptions, Clip};
 
+mod backlog;
 mod contest;
 mod machine;
 mod process;
+mod raw;
 mod report;
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -32,6 +35,9 @@ struct Options {
     /// Segments whose upload is timed, about one a second.
     #[arg(long, default_value_t = 200)]
     uploads: usize,
+    /// Segments that wait when S3 comes back; 26000 are three days.
+    #[arg(long, default_value_t = 26_000)]
+    backlog: usize,
     /// One part instead of all.
     #[arg(long)]
     only: Option<Part>,
@@ -45,6 +51,7 @@ enum Part {
     Transcode,
     Passthrough,
     Upload,
+    Backlog,
 }
 
 fn main() -> ExitCode {
@@ -53,6 +60,7 @@ fn main() -> ExitCode {
         println!("nothing measured: run `cargo bench --bench recorder`");
         return ExitCode::SUCCESS;
     }
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -80,6 +88,11 @@ fn run(options: &Options) -> Result<()> {
         let camera = camera(20_000, 15, &mut report.upload_input)?;
         println!("uploads: {} from {}", options.uploads, report.upload_input);
         report.uploads = upload::time(&camera, options.uploads)?;
+    }
+    if wanted(Part::Backlog) {
+        let camera = camera(1000, 30, &mut report.backlog_input)?;
+        println!("backlog: {} segments, while recording {}", options.backlog, report.backlog_input);
+        report.backlog = Some(backlog::measure(&camera, options.backlog)?);
     }
     println!("\n{}", report.table());
     println!("{}", report.save()?.display());

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use cctv_s3_pipeline::error::{Context, Kind, Result};
 use serde_json::{Value, json};
 
+use super::backlog::Backlog;
 use super::contest::{Mode, Recorder, Sample};
 use super::upload::Upload;
 
@@ -19,6 +20,8 @@ pub struct Report {
     /// With the round, from 1.
     pub samples: Vec<(usize, Sample)>,
     pub uploads: Vec<Upload>,
+    pub backlog_input: String,
+    pub backlog: Option<Backlog>,
 }
 
 /// A figure of a sample.
@@ -33,8 +36,17 @@ const MEMORY: Figure = |sample| sample.rss_mib;
 
 impl Report {
     pub fn new(machine: Value, seconds: u64, rounds: usize) -> Self {
-        let (input, upload_input) = (String::new(), String::new());
-        Self { machine, seconds, rounds, input, upload_input, samples: Vec::new(), uploads: Vec::new() }
+        Self {
+            machine,
+            seconds,
+            rounds,
+            input: String::new(),
+            upload_input: String::new(),
+            samples: Vec::new(),
+            uploads: Vec::new(),
+            backlog_input: String::new(),
+            backlog: None,
+        }
     }
 
     pub fn machine(&self) -> String {
@@ -68,6 +80,9 @@ impl Report {
         if !self.uploads.is_empty() {
             self.upload_times(&mut text);
         }
+        if let Some(backlog) = &self.backlog {
+            drain(backlog, &mut text);
+        }
         text
     }
 
@@ -88,6 +103,9 @@ impl Report {
             "passthrough_cpu_ratio": self.ratio(Mode::Passthrough, CPU),
             "samples": samples,
             "uploads": self.uploads,
+            "backlog_input": self.backlog_input,
+            "backlog_drain_ratio": self.backlog.as_ref().map(drain_ratio),
+            "backlog": self.backlog,
         });
         std::fs::write(&path, format!("{report:#}\n"))
             .context(Kind::Disk, || format!("write {}", path.display()))?;
@@ -147,6 +165,40 @@ impl Report {
         let [ours, theirs] = Recorder::ALL.map(|recorder| self.figures(mode, recorder, figure));
         let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs).collect();
         Some(median(&ratios)).filter(|ratio| ratio.is_finite() && !ratios.is_empty())
+    }
+}
+
+/// The median of the pairs' ratios.
+fn drain_ratio(backlog: &Backlog) -> f64 {
+    let pairs = backlog.drain_per_second.iter().zip(&backlog.raw_per_second);
+    median(&pairs.map(|(drain, raw)| drain / raw).collect::<Vec<_>>())
+}
+
+fn drain(backlog: &Backlog, text: &mut String) {
+    let Backlog {
+        segments, empty_start_ms, start_ms, waiting_rss_mib, begun_rss_mib, drained_rss_mib, ..
+    } = backlog;
+    let (drained, raw) = (median(&backlog.drain_per_second), median(&backlog.raw_per_second));
+    // writing to a string cannot fail
+    let _ = writeln!(text, "backlog of {segments} segments");
+    let _ = writeln!(text, "  start to ready: {start_ms:.0} ms, without a backlog {empty_start_ms:.0} ms");
+    let _ = writeln!(
+        text,
+        "  memory: {waiting_rss_mib:.0} MiB while it waits, {begun_rss_mib:.0} when the drain begins, {drained_rss_mib:.0} later"
+    );
+    let _ = writeln!(
+        text,
+        "  drain: {drained:.0} segments a second, plain PUTs {raw:.0} a second; {:.2}, the median of {} pairs",
+        drain_ratio(backlog),
+        backlog.raw_per_second.len()
+    );
+    for pick in &backlog.picks {
+        let (oldest, newest) = (pick.oldest_first_us, pick.newest_first_us);
+        let _ = writeln!(
+            text,
+            "  pick among {:>7} rows: {oldest:.0} µs oldest first, {newest:.0} µs newest first",
+            pick.rows
+        );
     }
 }
 

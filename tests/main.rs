@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
+mod accounting;
+mod backlog;
 mod bad_input;
 mod codecs;
 mod commands;
@@ -15,4 +17,5 @@ mod scene;
 mod secrets;
 mod self_test;
 mod serving;
+mod soak;
 mod support;

@@ -15,16 +15,21 @@ use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::store::Store;
 
+mod book;
 pub mod choice;
+mod clock;
 pub mod codec;
 mod errors;
 pub mod failure;
+#[cfg(test)]
+mod fuzz;
 mod inspect;
 mod logins;
+mod picture;
 mod pipeline;
 pub mod probe;
 pub mod prove;
-mod repeats;
+mod reach;
 mod rows;
 mod run;
 mod segments;

@@ -131,8 +131,13 @@ impl Template {
             let known = PLACEHOLDERS.map(|name| format!("{{{{{name}}}}}")).join(" ");
             Error::new(Kind::Config, format!("{}:{number}: found {what}; allowed are {known}", self.origin))
         };
+        let plain = |text: &str| match text.contains("}}") {
+            true => Err(bad("}} without its opening {{".into())),
+            false => Ok(()),
+        };
         let mut rest = line;
         while let Some(open) = rest.find("{{") {
+            plain(&rest[..open])?;
             out.push_str(&rest[..open]);
             let inside = &rest[open + 2..];
             let close =
@@ -141,9 +146,7 @@ impl Template {
             out.push_str(&value(name).ok_or_else(|| bad(format!("unknown placeholder {{{{{name}}}}}")))?);
             rest = &inside[close + 2..];
         }
-        if rest.contains("}}") {
-            return Err(bad("}} without its opening {{".into()));
-        }
+        plain(rest)?;
         out.push_str(rest);
         Ok(())
     }
@@ -241,6 +244,7 @@ mod tests {
     fn braces_that_do_not_match_are_refused() {
         assert!(expand("a ! {{width ! b").unwrap_err().to_string().contains("closing"));
         assert!(expand("a ! width}} ! b").unwrap_err().to_string().contains("opening"));
+        assert!(expand("a ! width}} ! {{width}} ! b").unwrap_err().to_string().contains("opening"));
     }
 
     #[test]

@@ -93,6 +93,19 @@ pub struct S3Config {
     pub max_retries: u32,
     /// Larger objects go by multipart upload.
     pub multipart_threshold_bytes: u64,
+    /// Which of the waiting segments is uploaded next.
+    pub order: UploadOrder,
+    /// What all uploads together may send, in bodies of requests; `None` for as fast as it goes.
+    pub max_upload_bytes_per_second: Option<u64>,
+}
+
+/// Which of the waiting segments is uploaded next, over all cameras.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UploadOrder {
+    #[default]
+    OldestFirst,
+    /// What happens now is in S3 soon, also while a backlog is worked off.
+    NewestFirst,
 }
 
 #[derive(Clone, Debug, PartialEq)]

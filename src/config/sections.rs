@@ -11,13 +11,17 @@ use std::time::Duration;
 use url::Url;
 
 use super::table::{Table, Text};
-use super::{CaptureConfig, LoggingConfig, Mode, S3Config, ServerConfig, StorageConfig};
+use super::{CaptureConfig, LoggingConfig, Mode, S3Config, ServerConfig, StorageConfig, UploadOrder};
 use crate::segment::Prefix;
 
 const MIB: u64 = 1024 * 1024;
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 /// Encoders want even sizes; 7680 is 8K.
 const PIXELS: std::ops::RangeInclusive<u32> = 16..=7680;
+/// Slower than this no camera could be kept up with.
+const MIN_KBPS: u64 = 64;
+/// 10 Gbit/s.
+const MAX_KBPS: u64 = 10_000_000;
 /// Ten years; beyond that a buffer is an archive.
 const MAX_BUFFER_MINUTES: u64 = 5_256_000;
 
@@ -141,11 +145,39 @@ pub(super) fn s3(table: Table<'_>) -> S3Config {
         concurrency: table.integer("concurrency", 1..=64, 2),
         max_retries: table.integer("max_retries", 1..=1000, 10),
         multipart_threshold_bytes: MIB * table.integer("multipart_threshold_mb", 1..=5000, 64),
+        order: order(&table).unwrap_or_default(),
+        max_upload_bytes_per_second: max_upload(&table),
         bucket,
         endpoint,
     };
     table.finish();
     s3
+}
+
+fn order(table: &Table<'_>) -> Option<UploadOrder> {
+    let text = table.text("order")?;
+    match text.value.as_str() {
+        "oldest-first" => Some(UploadOrder::OldestFirst),
+        "newest-first" => Some(UploadOrder::NewestFirst),
+        _ => {
+            let what_to_do = "newest-first brings what happens now before the backlog";
+            text.refuse("\"oldest-first\" or \"newest-first\"", what_to_do);
+            None
+        }
+    }
+}
+
+/// In kilobits of 1000 bits, as lines are sold.
+fn max_upload(table: &Table<'_>) -> Option<u64> {
+    let kbps: u64 = table.integer("max_upload_kbps", 0..=MAX_KBPS, 0);
+    if (1..MIN_KBPS).contains(&kbps) {
+        let what = format!(
+            "found {kbps}, allowed 0 for no limit, or a whole number from {MIN_KBPS} to {MAX_KBPS}; it counts \
+             kilobits a second, and a camera alone makes as many as capture.bitrate_kbps says"
+        );
+        table.problem_at("max_upload_kbps", &what);
+    }
+    (kbps > 0).then_some(kbps * 1000 / 8)
 }
 
 fn bucket(table: &Table<'_>) -> Option<String> {

@@ -8,6 +8,7 @@ use super::*;
 use crate::error::{Kind, Result};
 
 mod bad;
+mod fuzz;
 mod sample;
 
 /// Stands for every secret in these tests; no message may hold it.
@@ -107,7 +108,7 @@ fn sizes_times_and_switches_are_taken_over() {
     let config = good(&format!(
         "{CAMERA}[storage]\nlocal_buffer_minutes = 0\nmax_size_gb = 1.5\nmin_free_mb = 0\nsegments_dir = \"/srv/${{SITE}}\"\n\
          [s3]\nbucket = \"foo.tage\"\nendpoint = \"http://localhost:9000/\"\npath_style = false\nprofile = \"p\"\n\
-         multipart_threshold_mb = 5\nconcurrency = 0x08\nmax_retries = 1_000\nprefix = \"${{SITE}}/{{camera_name}}/{{date}}/{{hour}}/\"\n\
+         order = \"newest-first\"\nmax_upload_kbps = 500\nmultipart_threshold_mb = 5\nconcurrency = 0x08\nmax_retries = 1_000\nprefix = \"${{SITE}}/{{camera_name}}/{{date}}/{{hour}}/\"\n\
          [server]\nenabled = false\nbind = \"::1\"\nport = 0\n[logging]\nlevel = \"warn,a::b=trace\"\nfile = \"\"\nbackup_count = 0\n"
     ));
     assert_eq!(config.storage.local_buffer, Duration::ZERO);
@@ -118,6 +119,8 @@ fn sizes_times_and_switches_are_taken_over() {
     assert!(!config.s3.path_style);
     assert_eq!(config.s3.multipart_threshold_bytes, 5 * 1024 * 1024);
     assert_eq!((config.s3.concurrency, config.s3.max_retries), (8, 1000));
+    assert_eq!(config.s3.order, UploadOrder::NewestFirst);
+    assert_eq!(config.s3.max_upload_bytes_per_second, Some(62_500));
     assert_eq!(config.s3.prefix.to_string(), "north/{camera_name}/{date}/{hour}/");
     assert!(!config.server.enabled);
     assert_eq!((config.server.bind.to_string().as_str(), config.server.port), ("::1", 0));

@@ -27,6 +27,8 @@ use crate::store::Store;
 
 mod answer;
 mod file;
+#[cfg(test)]
+mod fuzz;
 mod handler;
 mod live;
 mod page;

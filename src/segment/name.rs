@@ -39,16 +39,20 @@ pub struct FileName {
     epoch_seconds: i64,
 }
 
+/// 9999-12-31T23:59:59Z: later times have no date in a key.
+const LAST_SECOND: i64 = 253_402_300_799;
+
 impl FileName {
-    /// Times before 1970 are named as 1970: a clock that wrong is wrong anyway, and the name must parse.
+    /// Times before 1970 are named as 1970, times after 9999 as its end: a clock that wrong is wrong anyway, and
+    /// the name must parse.
     pub fn new(epoch_seconds: i64) -> Self {
-        Self { epoch_seconds: epoch_seconds.max(0) }
+        Self { epoch_seconds: epoch_seconds.clamp(0, LAST_SECOND) }
     }
 
     /// Reads exactly what [`fmt::Display`] writes; everything else is not a segment of ours.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix("segment_")?.strip_suffix(".ts")?;
-        let name = Self::new(digits.parse().ok().filter(|epoch| *epoch >= 0)?);
+        let name = Self::new(digits.parse().ok()?);
         (name.to_string() == text).then_some(name)
     }
 
@@ -164,6 +168,9 @@ mod tests {
             "segment_1.ts.part",
             "../segment_1.ts",
             "segment_99999999999999999999.ts",
+            // would be no date, and too many milliseconds to count
+            "segment_253402300800.ts",
+            "segment_9223372036854775807.ts",
             "segment_+1.ts",
         ] {
             assert_eq!(FileName::parse(text), None, "{text}");

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, Params, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Params, Transaction, params};
 
 use super::Store;
 use super::rows::segments;
 use super::sql::{COLUMNS, HAS_FILE, SqlContext, state};
+use crate::config::UploadOrder;
 use crate::error::{Error, Kind, Result};
 use crate::segment::{CameraName, Segment, SegmentId, State, Timestamp};
 
@@ -20,18 +21,10 @@ const MAX_ERROR_CHARS: usize = 500;
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
 impl Store {
-    /// Up to `limit` rows in `created`, or in `retry` and due; oldest start first.
-    pub fn next_uploads(&self, now: Timestamp, limit: usize) -> Result<Vec<Segment>> {
-        // `created` rows have a next_attempt_at of 0: always due
-        let sql = format!(
-            "SELECT {COLUMNS} FROM segments INDEXED BY segments_queue WHERE state IN ('created', 'retry') \
-             AND (next_attempt_at <= ?1 OR next_attempt_at > ?2) ORDER BY start_ms LIMIT ?3"
-        );
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let never_meant = now.plus(LONGEST_WAIT).as_millis();
-        self.read(|connection| {
-            segments(connection, &sql, [now.as_millis(), never_meant, limit], "list next uploads")
-        })
+    /// Up to `limit` rows in `created`, or in `retry` and due, by their start in `order`. Takes as long however many
+    /// wait: the index is read from one of its ends.
+    pub fn next_uploads(&self, now: Timestamp, order: UploadOrder, limit: usize) -> Result<Vec<Segment>> {
+        self.read(|connection| next_uploads(connection, now, order, limit))
     }
 
     /// When the next `retry` row becomes due; `None` if none waits.
@@ -154,7 +147,7 @@ impl Store {
         &self,
         id: SegmentId,
         what: &'static str,
-        update: impl FnOnce(&Transaction<'_>) -> Result<usize>,
+        update: impl Fn(&Transaction<'_>) -> Result<usize>,
     ) -> Result<()> {
         match self.step(id, what, update)? {
             None => Ok(()),
@@ -171,7 +164,7 @@ impl Store {
         &self,
         id: SegmentId,
         what: &'static str,
-        update: impl FnOnce(&Transaction<'_>) -> Result<usize>,
+        update: impl Fn(&Transaction<'_>) -> Result<usize>,
     ) -> Result<Option<State>> {
         self.write(what, |tx| {
             if update(tx)? == 1 {
@@ -184,6 +177,29 @@ impl Store {
                 .ok_or_else(|| Error::new(Kind::Internal, format!("{what}: there is no row {}", id.0)))
         })
     }
+}
+
+pub(super) fn next_uploads(
+    connection: &Connection,
+    now: Timestamp,
+    order: UploadOrder,
+    limit: usize,
+) -> Result<Vec<Segment>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let never_meant = now.plus(LONGEST_WAIT).as_millis();
+    segments(connection, &next_sql(order), [now.as_millis(), never_meant, limit], "list next uploads")
+}
+
+/// `created` rows have a next_attempt_at of 0: always due.
+fn next_sql(order: UploadOrder) -> String {
+    let direction = match order {
+        UploadOrder::OldestFirst => "ASC",
+        UploadOrder::NewestFirst => "DESC",
+    };
+    format!(
+        "SELECT {COLUMNS} FROM segments INDEXED BY segments_queue WHERE state IN ('created', 'retry') \
+         AND (next_attempt_at <= ?1 OR next_attempt_at > ?2) ORDER BY start_ms {direction} LIMIT ?3"
+    )
 }
 
 fn run(tx: &Transaction<'_>, sql: &str, params: impl Params) -> Result<usize> {

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
 
 use super::answer::{self, Expected, Head, Missing, Put as Verdict, Trouble};
+use super::proof;
 use super::s3::{Body, Multipart, Put, S3};
 use crate::segment::{Segment, Timestamp};
 
@@ -113,7 +114,7 @@ impl Attempt<'_> {
             Verdict::Confirmed => Ended::Uploaded,
             Verdict::Unproven => match self.head().await {
                 Head::Same => Ended::Uploaded,
-                Head::Absent => Ended::Link(self.vanished()),
+                Head::Absent => Ended::Link(proof::vanished(self.s3.place())),
                 Head::Other(found) => Ended::Blamed(format!("S3 stored other bytes than were sent: {found}")),
                 Head::Link(trouble) => Ended::Link(trouble),
             },
@@ -145,15 +146,17 @@ impl Attempt<'_> {
     }
 
     async fn open(&self) -> Result<File, Ended> {
-        let file = match File::open(self.path).await {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(self.lost("the file is gone")),
-            Err(error) => return Err(Ended::Blamed(format!("open {}: {error}", self.path.display()))),
-        };
-        match file.metadata().await {
-            Ok(found) if found.len() == self.segment.bytes => Ok(file),
-            Ok(found) => Err(self.lost(&self.wrong_size(found.len()))),
-            Err(error) => Err(Ended::Blamed(format!("look at {}: {error}", self.path.display()))),
+        let path: PathBuf = self.path.into();
+        // one way to the threads that may block, not one for each question
+        let opened = tokio::task::spawn_blocking(move || {
+            let file = std::fs::File::open(path)?;
+            file.metadata().map(|found| (file, found.len()))
+        });
+        match opened.await.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped))) {
+            Ok((file, bytes)) if bytes == self.segment.bytes => Ok(File::from_std(file)),
+            Ok((_, bytes)) => Err(self.lost(&self.wrong_size(bytes))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(self.lost("the file is gone")),
+            Err(error) => Err(Ended::Blamed(format!("open {}: {error}", self.path.display()))),
         }
     }
 
@@ -184,18 +187,6 @@ impl Attempt<'_> {
              the same camera name and s3.prefix?",
             self.segment.key
         ))
-    }
-
-    fn vanished(&self) -> Trouble {
-        Trouble {
-            reason: format!(
-                "{} answered the upload with success, but the object is not there; is a login page in between?",
-                self.s3.place().host
-            ),
-            misconfigured: false,
-            doubtful: true,
-            stale_credentials: false,
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The uploader's loop: takes due rows, keeps at most `concurrency` attempts under way, writes down how they ended.
 //!
 //! Owned by [`super::Uploader::run`]. Every task it starts is in one `JoinSet`, so none outlives it. Rows are
-//! written only here and in `rows`.
+//! written only in `turn` and `rows`.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,24 +11,32 @@ use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::answer::Trouble;
-use super::attempt::{self, Ended, Options};
+use super::attempt::Ended;
 use super::finish::Finish;
 use super::link::{Link, object_backoff};
 use super::manifests::Manifests;
 use super::probe::{self, Found};
 use super::s3::S3;
+use super::steps::Steps;
 use super::suspects::Suspects;
 use crate::config::S3Config;
+use crate::error::{Error, Kind};
+use crate::repeats::Repeats;
 use crate::segment::{Segment, SegmentId, Timestamp};
 use crate::shutdown::Shutdown;
 use crate::status::{Board, UploadState};
 use crate::store::Store;
 
+mod objects;
 mod rows;
+mod turn;
+use turn::{Turn, Turns};
 
 /// Another process may have added rows, which no channel tells.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const MANIFESTS_EVERY: Duration = Duration::from_secs(5);
+/// After an upload there may be one to write; but a backlog's uploads come by the hundred a second.
+const MANIFESTS_REST: Duration = Duration::from_secs(1);
 /// While the link is down, the probing segment is chosen among this many.
 const PROBE_CHOICE: usize = 8;
 /// Unfinished multipart uploads older than this belong to no living process.
@@ -55,9 +63,13 @@ struct Loop {
     conditional: Conditional,
     /// Database and segment folder; a backoff only of the log lines.
     rows: Link,
+    /// What is wrong with single objects while others get through.
+    objects: Repeats,
     /// What a process that died left in `uploading` is taken over.
     recovered: bool,
     suspects: Suspects,
+    clock: Steps,
+    turns: Turns,
     jobs: JoinSet<Done>,
     /// Segments under way, by their task.
     in_flight: HashMap<Id, Segment>,
@@ -65,6 +77,8 @@ struct Loop {
     unsaved: VecDeque<(SegmentId, Finish)>,
     manifests_running: bool,
     manifests_due: Option<Instant>,
+    /// Not before this, even after an upload.
+    manifests_rest: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,6 +91,7 @@ enum Conditional {
 
 enum Done {
     Upload(Ended),
+    Turn(Turn),
     Probe(Found),
     Manifests(Result<usize, Trouble>),
     Swept,
@@ -92,7 +107,7 @@ impl Worker {
         target: Duration,
     ) -> Self {
         let s3 = Arc::new(s3);
-        let manifests = Manifests { s3: s3.clone(), store: store.clone(), target, resting: Arc::default() };
+        let manifests = Manifests { s3: s3.clone(), store: store.clone(), target, memory: Arc::default() };
         Self { s3, config, store, board, wake, manifests, state: Loop::default() }
     }
 
@@ -102,7 +117,7 @@ impl Worker {
         let mut deadline: Option<Instant> = None;
         loop {
             self.save().await;
-            let started = self.recover().await && self.start_jobs(deadline.is_some()).await;
+            let started = self.recover().await && self.start_jobs(deadline.is_some());
             if deadline.is_some() && !started && self.state.jobs.is_empty() {
                 break;
             }
@@ -110,18 +125,35 @@ impl Worker {
             let pause = self.pause();
             tokio::select! {
                 Some(done) = self.state.jobs.join_next_with_id() => self.ended(done),
-                () = shutdown.requested(), if deadline.is_none() => deadline = Some(Instant::now() + drain),
+                () = shutdown.requested(), if deadline.is_none() => {
+                    deadline = Some(Instant::now() + drain);
+                    self.look();
+                }
                 () = tokio::time::sleep(until_deadline), if deadline.is_some() => break,
-                () = self.wake.notified() => {}
-                () = tokio::time::sleep(pause) => {}
+                () = self.wake.notified() => self.look_at_new(),
+                () = tokio::time::sleep(pause) => self.look(),
             }
         }
         self.stop(deadline).await;
     }
 
-    /// Starts what may start now. Returns whether anything was started.
-    async fn start_jobs(&mut self, stopping: bool) -> bool {
+    /// Starts what may start now. Returns whether anything was started that leads on.
+    fn start_jobs(&mut self, stopping: bool) -> bool {
         let now = Instant::now();
+        if self.state.clock.look(now, Timestamp::now()) {
+            self.state.link.try_now(now);
+            self.state.manifest_link.try_now(now);
+        }
+        let (mut started, mut want) = (false, 0);
+        if self.state.recovered && self.may_upload(now, stopping) {
+            self.start_manifests(now, stopping);
+            started = self.start_ready(now);
+            want = self.wanted(now);
+        }
+        self.start_turn(want) || started
+    }
+
+    fn may_upload(&mut self, now: Instant, stopping: bool) -> bool {
         // while stopping, an outage is not waited out: what is not uploaded stays queued
         if stopping && !self.state.link.is_up() {
             return false;
@@ -132,20 +164,7 @@ impl Worker {
             }
             return false;
         }
-        if self.state.conditional == Conditional::Probing {
-            return false;
-        }
-        self.start_manifests(now, stopping);
-        let slots = self.state.link.free_slots(now, self.state.in_flight.len(), self.config.concurrency);
-        if slots == 0 {
-            return false;
-        }
-        let started = self.start_uploads(slots).await;
-        if !started && !self.state.link.is_up() {
-            // no segment is left to find out with whether the outage is over
-            self.start_probe();
-        }
-        started
+        self.state.conditional != Conditional::Probing
     }
 
     fn start_probe(&mut self) {
@@ -165,52 +184,6 @@ impl Worker {
         self.state.jobs.spawn(async move { Done::Manifests(manifests.pass(false).await) });
     }
 
-    async fn start_uploads(&mut self, slots: usize) -> bool {
-        let up = self.state.link.is_up();
-        let limit = if up { slots } else { PROBE_CHOICE };
-        let waiting = self.store.call(move |store| {
-            // while the disk is away, every file would look lost
-            store.require_marker()?;
-            store.next_uploads(Timestamp::now(), limit)
-        });
-        let mut due = match waiting.await {
-            Ok(due) => due,
-            Err(error) => {
-                self.rows_fail("read waiting segments", &error);
-                return false;
-            }
-        };
-        self.rows_work();
-        if !up && !due.is_empty() {
-            due = vec![due.swap_remove(self.state.link.probe_index(due.len()))];
-        }
-        let mut started = false;
-        for segment in due.into_iter().take(slots) {
-            started |= self.start_upload(segment).await;
-        }
-        started
-    }
-
-    async fn start_upload(&mut self, segment: Segment) -> bool {
-        let id = segment.id;
-        // the row says `uploading` before the first byte leaves, so that a crash leaves a doubt behind
-        if let Err(error) = self.store.call(move |store| store.begin_upload(id)).await {
-            log::warn!("[upload] begin {}: {error}", segment.key);
-            return false;
-        }
-        let options = Options {
-            conditional: self.state.conditional == Conditional::Known(true),
-            multipart_threshold_bytes: self.config.multipart_threshold_bytes,
-        };
-        let (s3, path, task_segment) = (self.s3.clone(), self.store.path(&segment), segment.clone());
-        let task = self
-            .state
-            .jobs
-            .spawn(async move { Done::Upload(attempt::run(&s3, &task_segment, &path, options).await) });
-        self.state.in_flight.insert(task.id(), segment);
-        true
-    }
-
     fn ended(&mut self, done: Result<(Id, Done), JoinError>) {
         match done {
             Ok((id, Done::Upload(ended))) => {
@@ -218,6 +191,7 @@ impl Worker {
                     self.upload_ended(&segment, ended);
                 }
             }
+            Ok((_, Done::Turn(turn))) => self.turn_ended(turn),
             Ok((_, Done::Probe(found))) => self.probe_ended(found),
             Ok((_, Done::Manifests(result))) => self.manifests_ended(result),
             Ok((_, Done::Swept)) => {}
@@ -226,6 +200,8 @@ impl Worker {
                 if let Some(segment) = self.state.in_flight.remove(&stopped.id()) {
                     let ended = Ended::Blamed("the upload task stopped".into());
                     self.upload_ended(&segment, ended);
+                } else if self.is_turn(stopped.id()) {
+                    self.turn_lost(Error::with_source(Kind::Internal, "turn of the uploads", stopped));
                 } else if self.state.conditional == Conditional::Probing {
                     self.state.conditional = Conditional::Known(false);
                 } else {
@@ -243,15 +219,14 @@ impl Worker {
                 if wait.is_zero() {
                     self.link_failed(trouble);
                 } else {
-                    let (key, reason, seconds) = (&segment.key, &trouble.reason, wait.as_secs());
-                    log::warn!("[upload] {key}: {reason}; others get through, it waits {seconds} s");
+                    self.object_waits(segment, &trouble.reason, wait);
                 }
             }
             Ended::Uploaded => {
                 self.link_works();
                 self.state.suspects.uploaded(segment.id);
                 self.board.upload_succeeded(Timestamp::now());
-                self.state.manifests_due = None;
+                self.state.manifests_due = self.state.manifests_rest;
                 log::debug!("[upload] {} uploaded, {} bytes", segment.key, segment.bytes);
             }
             // S3 answered, about this object
@@ -262,7 +237,8 @@ impl Worker {
             Ended::Lost(_) => self.state.suspects.settled(segment.id),
         }
         let finish = Finish::from_end(segment, ended, self.config.max_retries, Timestamp::now(), wait);
-        self.state.unsaved.push_back((segment.id, finish));
+        self.object_ended(segment, &finish);
+        self.note_end(segment.id, finish);
     }
 
     fn probe_ended(&mut self, found: Found) {
@@ -312,6 +288,7 @@ impl Worker {
         self.state.manifests_running = false;
         let now = Instant::now();
         self.state.manifests_due = Some(now + MANIFESTS_EVERY);
+        self.state.manifests_rest = Some(now + MANIFESTS_REST);
         match result {
             Ok(_) => {
                 if let Some(line) = self.state.manifest_link.succeeded(now) {
@@ -332,6 +309,7 @@ impl Worker {
         }
         let state = if trouble.misconfigured { UploadState::Misconfigured } else { UploadState::Waiting };
         self.board.set_upload(state, Some(trouble.reason.clone()));
+        self.return_ready();
         match self.state.link.failed(Instant::now(), trouble, fastrand::f64()) {
             Some(line) if trouble.misconfigured => log::error!("[upload] {line}"),
             Some(line) => log::warn!("[upload] {line}; segments wait on disk"),
@@ -340,6 +318,7 @@ impl Worker {
     }
 
     fn link_works(&mut self) {
+        self.look();
         if let Some(line) = self.state.link.succeeded(Instant::now()) {
             log::info!("[upload] {line}");
         }
@@ -357,6 +336,11 @@ impl Worker {
 
     /// Ends what is still under way, leaves its rows in doubt, and writes the last manifests.
     async fn stop(mut self, deadline: Option<Instant>) {
+        // its rows are moved whether or not somebody waits for it
+        while self.turn_runs() {
+            let Some(done) = self.state.jobs.join_next_with_id().await else { break };
+            self.ended(done);
+        }
         self.state.jobs.shutdown().await;
         let interrupted: Vec<Segment> = self.state.in_flight.drain().map(|(_, segment)| segment).collect();
         if !interrupted.is_empty() {
@@ -366,6 +350,7 @@ impl Worker {
             self.state.unsaved.push_back((segment.id, Finish::interrupted()));
         }
         self.save().await;
+        self.last_turn().await;
         if self.state.link.is_up() && self.state.conditional != Conditional::Unknown {
             let left = deadline.map_or(Duration::ZERO, |end| end.duration_since(Instant::now()));
             match tokio::time::timeout(left.max(LAST_MANIFESTS), self.manifests.pass(true)).await {

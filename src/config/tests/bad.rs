@@ -229,6 +229,20 @@ const BAD_STORES: &[(&str, &str)] = &[
     ),
     ("bucket = \"footage\"\nconcurrency = 0", "s3.concurrency: found 0, allowed a whole number from 1 to 64"),
     ("bucket = \"footage\"\nmax_retries = 0", "s3.max_retries: found 0"),
+    (
+        "bucket = \"footage\"\nmax_upload_kbps = 63",
+        "config.toml:9: s3.max_upload_kbps: found 63, allowed 0 for no limit, or a whole number from 64 to 10000000",
+    ),
+    (
+        "bucket = \"footage\"\nmax_upload_kbps = -1",
+        "s3.max_upload_kbps: found -1, allowed a whole number from 0 to 10000000",
+    ),
+    ("bucket = \"footage\"\nmax_upload_kbps = \"fast\"", "s3.max_upload_kbps: found a string, allowed"),
+    (
+        "bucket = \"footage\"\norder = \"random\"",
+        "s3.order: found \"random\", allowed \"oldest-first\" or \"newest-first\"; newest-first brings",
+    ),
+    ("bucket = \"footage\"\norder = true", "s3.order: found true or false, allowed a string"),
     ("bucket = \"footage\"\nmultipart_threshold_mb = 0", "s3.multipart_threshold_mb: found 0"),
     ("bucket = \"footage\"\npath_style = 1", "s3.path_style: found a whole number, allowed true or false"),
     (

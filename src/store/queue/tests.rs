@@ -1,10 +1,11 @@
 //! Every move of a segment's life, and every move that it does not know.
 
 use super::super::testing::{Bench, HOUR, at, bench, cam};
+use super::UploadOrder::{NewestFirst, OldestFirst};
 use super::*;
 
 fn due(bench: &Bench, now: i64) -> Vec<i64> {
-    let due = bench.store.next_uploads(at(now), 10).unwrap();
+    let due = bench.store.next_uploads(at(now), OldestFirst, 10).unwrap();
     due.iter().map(|segment| segment.file.epoch_seconds() - HOUR).collect()
 }
 
@@ -16,7 +17,58 @@ fn the_oldest_start_goes_first_over_all_cameras() {
     bench.segment("b", b, HOUR + 10);
     bench.segment("a", a, HOUR + 30);
     assert_eq!(due(&bench, HOUR), [10, 20, 30]);
-    assert_eq!(bench.store.next_uploads(at(HOUR), 2).unwrap().len(), 2);
+    assert_eq!(bench.store.next_uploads(at(HOUR), OldestFirst, 2).unwrap().len(), 2);
+}
+
+#[test]
+fn the_newest_start_goes_first_where_that_is_wanted() {
+    let bench = bench();
+    let (a, b) = (bench.run("a"), bench.run("b"));
+    bench.segment("a", a, HOUR + 20);
+    bench.segment("b", b, HOUR + 10);
+    bench.segment("a", a, HOUR + 30);
+    let newest = bench.store.next_uploads(at(HOUR), NewestFirst, 2).unwrap();
+    assert_eq!(newest.iter().map(|row| row.start).collect::<Vec<_>>(), [at(HOUR + 30), at(HOUR + 20)]);
+}
+
+#[test]
+fn a_pick_reads_the_index_from_its_end_and_sorts_nothing() {
+    let bench = bench();
+    for order in [OldestFirst, NewestFirst] {
+        let plan = bench.store.read(|connection| {
+            let sql = format!("EXPLAIN QUERY PLAN {}", next_sql(order));
+            let mut statement = connection.prepare(&sql).unwrap();
+            let rows = statement.query_map([0, 0, 1], |row| row.get(3)).unwrap();
+            Ok(rows.map(|row| row.unwrap()).collect::<Vec<String>>())
+        });
+        assert_eq!(plan.unwrap(), ["SCAN segments USING INDEX segments_queue"], "{order:?}");
+    }
+}
+
+#[test]
+fn a_pick_takes_as_many_steps_from_a_thousand_rows_as_from_ten() {
+    use rusqlite::StatementStatus::{Sort, VmStep};
+    let bench = bench();
+    let run = bench.run("a");
+    let steps = |order| {
+        let counted = bench.store.read(|connection| {
+            let mut statement = connection.prepare(&next_sql(order)).unwrap();
+            let picked =
+                statement.query_map([at(HOUR).as_millis(), i64::MAX, 4], |_| Ok(())).unwrap().count();
+            assert_eq!((picked, statement.get_status(Sort)), (4, 0));
+            Ok(statement.get_status(VmStep))
+        });
+        counted.unwrap()
+    };
+    (0..10).for_each(|n| drop(bench.segment("a", run, HOUR + n * 10)));
+    let few = [steps(OldestFirst), steps(NewestFirst)];
+    let copy = "WITH RECURSIVE n(i) AS (SELECT 11 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+                INSERT INTO segments (camera, run, sequence, discontinuity, start_ms, duration_us, bytes, md5, sha256, \
+                file_epoch, key, state, created_at) SELECT camera, run, sequence + i, 0, start_ms + i * 10000, \
+                duration_us, bytes, md5, sha256, file_epoch + i * 10, key || i, 'created', 0 FROM segments, n \
+                WHERE id = 1";
+    bench.sql(copy);
+    assert_eq!([steps(OldestFirst), steps(NewestFirst)], few);
 }
 
 #[test]
@@ -90,7 +142,7 @@ fn failed_rows_wait_for_a_person_who_may_choose_a_camera() {
     }
     assert_eq!(due(&bench, i64::MAX / 1000), [0; 0]);
     assert_eq!(bench.store.retry_failed(Some(&cam("b"))).unwrap(), 1);
-    assert_eq!(bench.store.next_uploads(at(HOUR), 9).unwrap()[0].attempts, 0);
+    assert_eq!(bench.store.next_uploads(at(HOUR), OldestFirst, 9).unwrap()[0].attempts, 0);
     assert_eq!(bench.store.retry_failed(None).unwrap(), 1);
 }
 

@@ -6,11 +6,11 @@
 //! error, not in a log line.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
 use reqwest::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH,
 };
@@ -19,28 +19,30 @@ use s3::command::{Command, HttpMethod};
 use s3::request::Request as _;
 use s3::request::tokio_backend::ReqwestRequest;
 use s3::{Bucket, Region};
-use tokio::io::AsyncReadExt as _;
-use tokio_util::io::ReaderStream;
 
 use super::answer::{NoAnswer, Place, Reply};
+use super::throttle::Throttle;
 use crate::config::S3Config;
 use crate::error::{Context as _, Error, Kind, Result};
 
+mod body;
 mod credentials;
 mod multipart;
 mod transport;
 
+pub use body::Body;
 pub use credentials::{Credentials, Source};
 pub use multipart::Multipart;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For requests without a body to speak of; also the fixed share of every PUT.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// A line on which nothing moves is given up before the time of a large body is up.
+const DEAD_LINE: Duration = Duration::from_secs(30);
 /// A line slower than this is an outage: 10 s of video at 2 Mbit/s would take 160 s.
 const SLOWEST_BYTES_PER_SECOND: u64 = 16 * 1024;
 /// How long a signature is good for; only the start of the request must fall within it.
 const SIGNATURE_SECONDS: u32 = 3600;
-const READ_CHUNK_BYTES: usize = 256 * 1024;
 
 /// One bucket. Requests share one connection pool; `&self` everywhere, so tasks share it in an `Arc`.
 pub struct S3 {
@@ -48,6 +50,9 @@ pub struct S3 {
     bucket: Bucket,
     credentials: Credentials,
     place: Place,
+    throttle: Option<Arc<Throttle>>,
+    /// Requests that may have a body under way beside one: the other uploads and a manifest.
+    neighbours: usize,
 }
 
 /// What a PUT says about its body, all of it signed.
@@ -61,16 +66,6 @@ pub struct Put<'a> {
     pub cache_control: Option<&'a str>,
     /// `If-None-Match: *`
     pub only_if_absent: bool,
-}
-
-/// The bytes to send.
-pub enum Body {
-    Bytes(Bytes),
-    /// The first `bytes` of the file, streamed.
-    File {
-        file: tokio::fs::File,
-        bytes: u64,
-    },
 }
 
 impl S3 {
@@ -93,12 +88,20 @@ impl S3 {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_keepalive(Duration::from_secs(30))
+            .tcp_user_timeout(DEAD_LINE)
             // below what stores keep idle connections for, or a PUT now and then meets one just closed
             .pool_idle_timeout(Duration::from_secs(20))
             .build()
             .map_err(reqwest::Error::without_url)
             .context(Kind::Internal, || "create HTTP client for S3")?;
-        Ok(Self { http, bucket: *bucket, credentials: Credentials::new(source), place })
+        Ok(Self {
+            http,
+            bucket: *bucket,
+            credentials: Credentials::new(source),
+            place,
+            throttle: config.max_upload_bytes_per_second.map(|rate| Arc::new(Throttle::new(rate))),
+            neighbours: config.concurrency,
+        })
     }
 
     pub fn place(&self) -> &Place {
@@ -113,7 +116,7 @@ impl S3 {
     pub async fn put(&self, put: &Put<'_>, body: Body) -> Reply {
         let bytes = body.len();
         let headers = put.headers().map_err(|error| NoAnswer::internal(error.to_string()))?;
-        let reply = self.send_put(put.key, headers, HashMap::new(), body, put_timeout(bytes)).await;
+        let reply = self.send_put(put.key, headers, HashMap::new(), body, self.put_timeout(bytes)).await;
         transport::reply(reply).await
     }
 
@@ -133,6 +136,12 @@ impl S3 {
 
     pub async fn delete(&self, key: &str) -> Reply {
         self.command(key, Command::DeleteObject, HeaderMap::new()).await
+    }
+
+    /// How long a PUT of `bytes` may take, also where our own limit is what makes it slow.
+    fn put_timeout(&self, bytes: u64) -> Duration {
+        let held_back = self.throttle.as_ref().map(|throttle| throttle.longest_wait(bytes, self.neighbours));
+        ANSWER_TIMEOUT + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND) + held_back.unwrap_or_default()
     }
 
     /// The bucket with credentials that are good for the next minutes.
@@ -158,7 +167,12 @@ impl S3 {
             .map_err(|error| NoAnswer::internal(brief(&error)))?;
         // with a length the streamed body goes out as it is, not in chunked encoding, which S3 refuses
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        let request = self.http.put(url).headers(headers).timeout(timeout).body(body.into_reqwest());
+        let request = self
+            .http
+            .put(url)
+            .headers(headers)
+            .timeout(timeout)
+            .body(body.into_reqwest(self.throttle.clone()));
         request.send().await.map_err(transport::no_answer)
     }
 
@@ -196,31 +210,9 @@ impl Put<'_> {
     }
 }
 
-impl Body {
-    fn len(&self) -> u64 {
-        match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::File { bytes, .. } => *bytes,
-        }
-    }
-
-    fn into_reqwest(self) -> reqwest::Body {
-        match self {
-            Self::Bytes(bytes) => bytes.into(),
-            Self::File { file, bytes } => {
-                reqwest::Body::wrap_stream(ReaderStream::with_capacity(file.take(bytes), READ_CHUNK_BYTES))
-            }
-        }
-    }
-}
-
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 const CHECKSUM_SHA256: HeaderName = HeaderName::from_static("x-amz-checksum-sha256");
 const META_SHA256: HeaderName = HeaderName::from_static("x-amz-meta-sha256");
-
-fn put_timeout(bytes: u64) -> Duration {
-    ANSWER_TIMEOUT + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND)
-}
 
 fn method(request: &ReqwestRequest<'_>) -> Method {
     match request.command.http_verb() {
@@ -268,5 +260,7 @@ impl NoAnswer {
     }
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::super::answer::{Answer, NoAnswer, Reply};
 use super::transport::{self, element};
-use super::{BASE64, Body, CONTENT_MD5, META_SHA256, Put, S3, brief, put_timeout};
+use super::{BASE64, Body, CONTENT_MD5, META_SHA256, Put, S3, brief};
 use crate::segment::{FileName, Timestamp};
 use base64::Engine as _;
 
@@ -123,7 +123,7 @@ impl S3 {
             ("partNumber".to_owned(), part_number.to_string()),
             ("uploadId".to_owned(), upload_id.to_owned()),
         ]);
-        let timeout = put_timeout(part.len() as u64);
+        let timeout = self.put_timeout(part.len() as u64);
         let mut tries = 1;
         loop {
             let body = Body::Bytes(part.clone());

@@ -1,5 +1,7 @@
 //! The client against a store that verifies signatures and checksums.
 
+use bytes::Bytes;
+
 use super::super::answer::Missing;
 use super::super::testing::{
     ACCESS_KEY, BUCKET, SECRET_KEY, client, config, faulty, md5_of, real, sha256_of, source,
@@ -240,4 +242,36 @@ async fn new_keys_in_the_file_are_used_after_a_refusal() {
     assert_eq!(s3.head(KEY).await.unwrap().status, 404);
     let described = s3.credentials().describe().await.unwrap();
     assert_eq!(described, "from ~/.aws/credentials, profile \"recorder\"");
+}
+
+#[tokio::test]
+async fn a_limited_body_arrives_whole_and_no_faster_than_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = real(folder.path(), "127.0.0.1:0").await;
+    let limited = S3Config { max_upload_bytes_per_second: Some(100_000), ..config(server.address) };
+    let s3 = S3::new(&limited, source()).unwrap();
+    let bytes: Vec<u8> = (0..30_000u32).map(|n| (n % 251) as u8).collect();
+    let path = folder.path().join("file");
+    std::fs::write(&path, &bytes).unwrap();
+    let begin = std::time::Instant::now();
+    let file = tokio::fs::File::open(&path).await.unwrap();
+    let file = Body::File { file, bytes: bytes.len() as u64 };
+    for body in [Body::Bytes(Bytes::from(bytes.clone())), file] {
+        assert_eq!(s3.put(&put_of(&bytes), body).await.unwrap().status, 200);
+        assert_eq!(std::fs::read(folder.path().join(BUCKET).join(KEY)).unwrap(), bytes);
+    }
+    // 60,000 bytes, of which the last piece and what may be caught up need not be waited for
+    assert!(begin.elapsed() >= Duration::from_millis(480), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_request_is_given_the_time_that_the_limit_takes() {
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+    let timeout = |rate| {
+        let config = S3Config { max_upload_bytes_per_second: rate, ..config(address) };
+        S3::new(&config, source()).unwrap().put_timeout(2_500_000)
+    };
+    assert_eq!(timeout(None), Duration::from_secs(20 + 152));
+    // two uploads and a manifest share 8000 bytes a second
+    assert_eq!(timeout(Some(8000)), Duration::from_secs(20 + 152) + Duration::from_millis(937_500));
 }

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::Uploader;
 use super::s3::{S3, Source};
-use crate::config::{S3Config, Secret, StorageConfig};
+use crate::config::{S3Config, Secret, StorageConfig, UploadOrder};
 use crate::segment::{CameraName, FileName, NewSegment, Prefix, RunId, Segment, State, Timestamp};
 use crate::shutdown::Shutdown;
 use crate::status::{Board, UploadState};
@@ -37,6 +37,8 @@ pub fn config(address: SocketAddr) -> S3Config {
         concurrency: 2,
         max_retries: 2,
         multipart_threshold_bytes: 64 << 20,
+        order: UploadOrder::OldestFirst,
+        max_upload_bytes_per_second: None,
     }
 }
 

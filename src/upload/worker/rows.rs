@@ -31,13 +31,14 @@ impl Worker {
         self.state.recovered
     }
 
-    /// Writes down how attempts ended; what the database does not take now is tried again, behind the others.
+    /// Writes down one by one how attempts ended; what the database does not take now is tried again, behind the
+    /// others. Success, the usual end, comes here only if a turn could not write it.
     pub(super) async fn save(&mut self) {
         for _ in 0..self.state.unsaved.len() {
             let Some((id, finish)) = self.state.unsaved.pop_front() else { return };
             let again = finish.clone();
             if let Err(error) = self.store.call(move |store| finish.apply(store, id)).await {
-                log::warn!("[upload] write how an upload ended: {error}; it is tried again");
+                self.rows_fail("write how an upload ended", &error);
                 self.state.unsaved.push_back((id, again));
             }
         }
@@ -55,11 +56,14 @@ impl Worker {
     }
 
     pub(super) fn rows_work(&mut self) {
+        if self.state.rows.is_up() || !self.state.unsaved.is_empty() {
+            return;
+        }
         if let Some(line) = self.state.rows.succeeded(Instant::now()) {
             log::info!("[upload] database and segment folder {line}");
-            if self.state.link.is_up() {
-                self.board.set_upload(UploadState::Ok, None);
-            }
+        }
+        if self.state.link.is_up() {
+            self.board.set_upload(UploadState::Ok, None);
         }
     }
 }
