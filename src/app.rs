@@ -280,12 +280,13 @@ impl Part {
 
 /// Live streams whose numbers go on where those of the last start ended.
 fn live(config: &Config, store: &Store) -> Live {
-    Live::new(config.cameras.iter().map(|camera| {
-        // a database that cannot be read now is said elsewhere, and stops nobody from watching
+    let from = |camera: &CameraConfig| {
+        // a database that cannot be used holds up nobody who wants to watch
         let newest = store.newest(&camera.name, 1).ok().and_then(|mut newest| newest.pop());
         let now = Timestamp::now();
         (camera.name.clone(), newest.map_or(now, |segment| segment.end().max(now)))
-    }))
+    };
+    Live::new(config.cameras.iter().map(from))
 }
 
 /// Pictures are for viewers: a recorder that serves nobody makes none.

@@ -43,8 +43,8 @@
 //! 5. A row is `uploaded` only after S3 confirmed these bytes.
 //! 6. Media sequence and discontinuity sequence are columns: they only rise, also across restarts. A camera without
 //!    rows begins at the seconds since 2020, which is above whatever it counted before its database was lost: it closes
-//!    at most one segment a second. (A machine that lost database and clock together counts from its files' names.) Those of live
-//!    begin with the seconds of the program's start ([`live::Live::new`]) and rise more slowly than the clock.
+//!    at most one segment a second. (A machine that lost database and clock together counts from its files' names.)
+//!    Those of live begin with the seconds of the program's start and rise more slowly ([`live::Live::new`]).
 //! 7. Time on disk, in keys and rows is UTC. Durations come from media time, waiting from monotonic clocks.
 //! 8. From a camera's first run on, segments and gaps tile its time: every second is footage or has a cause
 //!    ([`store::Store::coverage`]). Runs say why they ended, and the insert of a segment writes the gap before it.

@@ -16,6 +16,8 @@ const ENOUGH: Duration = Duration::from_millis(1500);
 /// next segment begins without one.
 pub const LONGEST: Duration = Duration::from_millis(2450);
 const LONGEST_PART: Duration = Duration::from_millis(340);
+/// Frames of an encoder of ours differ by less.
+const STEADY: Duration = Duration::from_millis(2);
 const SHORTEST_PART: Duration = Duration::from_millis(195);
 
 /// How long parts are, for as long as the stream is open.
@@ -47,8 +49,9 @@ pub enum End {
 
 impl Parts {
     /// For a stream whose first GOP was these frames; as close to a third of a second as fits.
-    pub fn for_gop(frames: u32, gop: Duration) -> Parts {
-        let frames = frames.max(1);
+    pub fn for_gop(lengths: &[Duration]) -> Parts {
+        let frames = u32::try_from(lengths.len()).unwrap_or(u32::MAX).max(1);
+        let gop: Duration = lengths.iter().sum();
         let frame = (gop / frames).max(Duration::from_millis(1));
         let most = u32::try_from(LONGEST_PART.as_micros() / frame.as_micros()).unwrap_or(1).max(1);
         let least = u32::try_from(SHORTEST_PART.as_micros().div_ceil(frame.as_micros())).unwrap_or(1).max(1);
@@ -60,10 +63,22 @@ impl Parts {
         };
         let longer = most + 1..=frames;
         let part = (least..=most).rev().find(fits).or_else(|| longer.into_iter().find(fits)).unwrap_or(most);
-        // cameras' clocks tremble
-        let exact = (frame * part).mul_f64(1.02);
+        // cameras' clocks tremble, and PART-TARGET is what players stay behind: room for it only where it is needed
+        let trembles = lengths.iter().any(|length| length.abs_diff(frame) > STEADY);
+        let exact = (frame * part).mul_f64(if trembles { 1.08 } else { 1.02 });
         let target = Duration::from_millis(u64::try_from(exact.as_micros().div_ceil(1000)).unwrap_or(1000));
         Parts { frames: part, target }
+    }
+
+    /// What must end before `next` is added, because it lasts longer than could be foreseen.
+    pub fn before(&self, open: Open, next: &Fragment) -> End {
+        if open.frames > 0 && open.segment + next.duration > LONGEST + Duration::from_millis(49) {
+            End::Segment
+        } else if open.frames > 0 && open.part + next.duration > self.target {
+            End::Part
+        } else {
+            End::Nothing
+        }
     }
 
     /// What ends with `last`, which `open` holds already.
@@ -75,7 +90,7 @@ impl Parts {
             || (is_short && open.segment >= Duration::from_secs(1));
         if last.ends_gop && may_end || open.segment + last.duration > LONGEST {
             End::Segment
-        } else if last.ends_gop || open.frames >= self.frames || open.part + last.duration > self.target {
+        } else if last.ends_gop || open.frames >= self.frames {
             End::Part
         } else {
             End::Nothing
@@ -92,7 +107,7 @@ mod tests {
     /// Lengths of parts, segment by segment, of a stream with this many frames a GOP and a second.
     fn cut(gop: u32, fps: u32, total: u32) -> (Parts, Vec<Vec<Duration>>) {
         let frame = Duration::from_secs(1) / fps;
-        let parts = Parts::for_gop(gop, frame * gop);
+        let parts = Parts::for_gop(&vec![frame; gop as usize]);
         let (mut segments, mut open) = (vec![Vec::new()], Open { is_independent: true, ..Open::default() });
         for number in 1..=total {
             let last = Fragment {
@@ -155,23 +170,35 @@ mod tests {
 
     #[test]
     fn a_third_of_a_second_is_five_frames_at_fifteen() {
-        let parts = Parts::for_gop(15, Duration::from_secs(1));
-        assert_eq!(parts, Parts { frames: 5, target: Duration::from_millis(340) });
+        let frame = Duration::from_secs(1) / 15;
+        let mut lengths = vec![frame; 15];
+        assert_eq!(Parts::for_gop(&lengths), Parts { frames: 5, target: Duration::from_millis(340) });
+        lengths[3] += Duration::from_millis(9);
+        lengths[4] -= Duration::from_millis(9);
+        assert_eq!(Parts::for_gop(&lengths), Parts { frames: 5, target: Duration::from_millis(360) });
     }
 
     #[test]
     fn trembling_frames_never_make_a_part_too_long() {
-        let parts = Parts::for_gop(15, Duration::from_secs(1));
+        let tremble = |number: u64| Duration::from_micros(54_667 + (number * 7 % 9) * 3000);
+        let parts = Parts::for_gop(&(0..15).map(tremble).collect::<Vec<_>>());
         let mut open = Open { is_independent: true, ..Open::default() };
         for number in 0..1000_u64 {
-            let tremble = Duration::from_micros(66_667 + (number % 7) * 3000);
-            let last = Fragment { bytes: Bytes::new(), duration: tremble, is_key: false, ends_gop: false };
+            let duration = tremble(number);
+            let last = Fragment { bytes: Bytes::new(), duration, is_key: false, ends_gop: false };
+            assert_eq!(parts.before(open, &last), End::Nothing);
             open.frames += 1;
-            open.part += tremble;
-            assert!(open.part <= parts.target, "{open:?}");
+            open.part += duration;
             if parts.end(open, &last) != End::Nothing {
+                assert!(open.part <= parts.target && open.part >= parts.target.mul_f64(0.85), "{open:?}");
                 (open.frames, open.part) = (0, Duration::ZERO);
             }
         }
+        // a frame that was late by a whole part
+        let late = Fragment { bytes: Bytes::new(), duration: parts.target, is_key: false, ends_gop: false };
+        let open = Open { frames: 2, part: tremble(0), segment: tremble(0), is_independent: true };
+        assert_eq!(parts.before(open, &late), End::Part);
+        let open = Open { segment: LONGEST, ..open };
+        assert_eq!(parts.before(open, &late), End::Segment);
     }
 }

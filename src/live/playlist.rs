@@ -4,14 +4,14 @@
 //! while the camera is away: without it hls.js gives up for good when the camera comes back.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use super::cut::TARGET;
 use super::ring::{LiveSegment, Ring};
 use crate::segment::CameraName;
 
-/// Parts are listed this far back from the end; strict parsers refuse older ones.
-const PARTS_FOR: Duration = Duration::from_secs(6);
+/// Parts are listed in the last three segments, where the announced one counts as one too: at most three target
+/// durations from the end, beyond which strict parsers refuse them.
+const PARTS_IN: usize = 3;
 
 /// `None` until there is a whole segment: players without parts end on an empty list.
 pub fn text(ring: &Ring, camera: &CameraName) -> Option<String> {
@@ -52,8 +52,9 @@ pub fn text(ring: &Ring, camera: &CameraName) -> Option<String> {
 fn segments(text: &mut String, ring: &Ring, listed: &[&LiveSegment], camera: &CameraName) {
     let growing = ring.growing().map(|segment| segment.sequence);
     let (mut init, mut discontinuity) = (None, listed.first().map(|segment| segment.discontinuity));
-    let mut left: Duration = listed.iter().map(|segment| segment.duration()).sum();
-    for segment in listed {
+    let count = listed.len() + usize::from(growing.is_none());
+    let with_parts = count.saturating_sub(PARTS_IN);
+    for (place, segment) in listed.iter().enumerate() {
         if discontinuity.replace(segment.discontinuity) != Some(segment.discontinuity) {
             text.push_str("#EXT-X-DISCONTINUITY\n");
         }
@@ -61,10 +62,9 @@ fn segments(text: &mut String, ring: &Ring, listed: &[&LiveSegment], camera: &Ca
             let _ = writeln!(text, "#EXT-X-MAP:URI=\"/cameras/{camera}/live/init_{}.mp4\"", segment.init);
         }
         let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", segment.start);
-        if left < PARTS_FOR {
+        if place >= with_parts {
             parts(text, segment, camera);
         }
-        left = left.saturating_sub(segment.duration());
         if growing != Some(segment.sequence) {
             let _ = writeln!(
                 text,

@@ -147,11 +147,11 @@ impl Ring {
     /// Cuts what was gathered. It becomes a segment of its own, so that players without parts can start.
     fn cut_first_gop(&mut self) -> bool {
         let gathered = std::mem::take(&mut self.first_gop);
-        let length = gathered.iter().map(|(fragment, _)| fragment.duration).sum();
+        let lengths: Vec<Duration> = gathered.iter().map(|(fragment, _)| fragment.duration).collect();
         if gathered.is_empty() {
             return false;
         }
-        self.parts = Some(Parts::for_gop(u32::try_from(gathered.len()).unwrap_or(u32::MAX), length));
+        self.parts = Some(Parts::for_gop(&lengths));
         for (fragment, at) in &gathered {
             self.add(fragment, *at);
         }
@@ -162,6 +162,8 @@ impl Ring {
 
     fn add(&mut self, fragment: &Fragment, now: Timestamp) -> bool {
         let Some(parts) = self.parts else { return false };
+        let before = parts.before(self.measure(), fragment);
+        self.close(before);
         if self.open.is_none() {
             self.open = Some(self.next_segment(now.minus(fragment.duration)));
         }
@@ -171,23 +173,26 @@ impl Ring {
         self.part.bytes.extend_from_slice(&fragment.bytes);
         self.part.frames += 1;
         self.part.duration += fragment.duration;
-        let open = Open {
-            frames: self.part.frames,
-            part: self.part.duration,
-            segment: self.open.as_ref().map(LiveSegment::duration).unwrap_or_default() + self.part.duration,
-            is_independent: self.open.as_ref().is_none_or(|open| match open.parts.first() {
-                Some(first) => first.is_independent,
-                None => self.part.is_independent,
-            }),
-        };
-        let end = parts.end(open, fragment);
+        let end = parts.end(self.measure(), fragment);
+        self.close(end);
+        before != End::Nothing || end != End::Nothing
+    }
+
+    fn measure(&self) -> Open {
+        let part = self.part.duration;
+        let listed = self.open.as_ref().map(LiveSegment::duration).unwrap_or_default();
+        let first = self.open.as_ref().and_then(|open| open.parts.first());
+        let is_independent = first.map_or(self.part.is_independent, |first| first.is_independent);
+        Open { frames: self.part.frames, part, segment: listed + part, is_independent }
+    }
+
+    fn close(&mut self, end: End) {
         if end != End::Nothing {
             self.close_part();
         }
         if end == End::Segment {
             self.close_segment();
         }
-        end != End::Nothing
     }
 
     fn next_segment(&mut self, measured: Timestamp) -> LiveSegment {
@@ -211,7 +216,8 @@ impl Ring {
         let part = std::mem::take(&mut self.part);
         if let (Some(open), true) = (&mut self.open, part.frames > 0) {
             open.parts.push(Part {
-                bytes: part.bytes.into(),
+                // grown by doubling: without its spare room
+                bytes: part.bytes.into_boxed_slice().into(),
                 duration: part.duration,
                 is_independent: part.is_independent,
             });

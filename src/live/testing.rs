@@ -14,7 +14,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    pub fn new() -> Scene {
+    pub fn begun() -> Scene {
         let live = Live::new([(name(), Timestamp::from_seconds(1_763_906_400))]);
         let scene = Scene { live, number: 0, size: 500 };
         scene.begin();
@@ -33,7 +33,7 @@ impl Scene {
         for _ in 0..count {
             let at = self.number * FRAME_NS;
             let data = vec![7; self.size];
-            let frame = Frame { data: &data, pts_ns: at, dts_ns: at, is_key: self.number % 15 == 0 };
+            let frame = Frame { data: &data, pts_ns: at, dts_ns: at, is_key: self.number.is_multiple_of(15) };
             self.hub().frame(
                 frame,
                 Timestamp::from_millis(1_763_906_400_000 + i64::try_from(at).unwrap() / 1_000_000),

@@ -25,7 +25,7 @@ fn want(sequence: u64, part: Option<u64>) -> Want {
 
 #[tokio::test]
 async fn the_first_playlist_is_waited_for_and_holds_a_whole_segment() {
-    let mut scene = Scene::new();
+    let mut scene = Scene::begun();
     let hub = scene.hub().clone();
     let early = hub.playlist(Want::default(), Duration::from_millis(20)).await;
     assert_eq!(early.unwrap_err(), Unavailable::NothingYet);
@@ -39,7 +39,7 @@ async fn the_first_playlist_is_waited_for_and_holds_a_whole_segment() {
 
 #[tokio::test]
 async fn a_reload_is_held_until_its_part_is_there_and_not_longer() {
-    let mut scene = Scene::new();
+    let mut scene = Scene::begun();
     scene.frames(16);
     let base = number(&text(&scene, Want::default()).await.unwrap(), "#EXT-X-MEDIA-SEQUENCE:");
     for (wanted, frames) in [
@@ -66,7 +66,7 @@ async fn a_reload_is_held_until_its_part_is_there_and_not_longer() {
 
 #[tokio::test]
 async fn who_asks_for_the_far_future_is_refused() {
-    let mut scene = Scene::new();
+    let mut scene = Scene::begun();
     scene.frames(16);
     let base = number(&text(&scene, Want::default()).await.unwrap(), "#EXT-X-MEDIA-SEQUENCE:");
     for wanted in
@@ -81,7 +81,7 @@ async fn who_asks_for_the_far_future_is_refused() {
 
 #[tokio::test]
 async fn an_announced_part_is_waited_for_and_any_other_is_refused() {
-    let mut scene = Scene::new();
+    let mut scene = Scene::begun();
     scene.frames(16);
     let base = number(&text(&scene, Want::default()).await.unwrap(), "#EXT-X-MEDIA-SEQUENCE:");
     let hub = scene.hub().clone();
@@ -103,7 +103,7 @@ async fn an_announced_part_is_waited_for_and_any_other_is_refused() {
 
 #[tokio::test]
 async fn a_viewer_gets_the_init_then_frames_from_a_keyframe_over_runs_too() {
-    let mut scene = Scene::new();
+    let mut scene = Scene::begun();
     scene.frames(20);
     let mut viewer = scene.hub().viewer();
     let Some(Moment::Init(init)) = viewer.next().await else { panic!("no init first") };
@@ -129,7 +129,7 @@ async fn a_viewer_gets_the_init_then_frames_from_a_keyframe_over_runs_too() {
 
 #[tokio::test]
 async fn a_slow_viewer_is_skipped_forward_and_costs_nobody_anything() {
-    let mut scene = Scene::new();
+    let mut scene = Scene::begun();
     scene.size = 20_000;
     scene.frames(1);
     let (mut slow, mut fast) = (scene.hub().viewer(), scene.hub().viewer());
@@ -159,7 +159,7 @@ async fn a_slow_viewer_is_skipped_forward_and_costs_nobody_anything() {
 
 #[tokio::test]
 async fn nobody_watching_ends_it_and_the_next_one_finds_higher_numbers() {
-    let mut scene = Scene::new();
+    let mut scene = Scene::begun();
     scene.frames(200);
     assert!(!scene.hub().is_wanted(), "nobody has asked yet");
     let viewer = scene.hub().viewer();
@@ -186,7 +186,7 @@ async fn nobody_watching_ends_it_and_the_next_one_finds_higher_numbers() {
 
 #[test]
 fn the_first_viewer_wakes_the_camera_and_later_ones_do_not() {
-    let scene = Scene::new();
+    let scene = Scene::begun();
     scene.hub().end();
     scene.live.sweep();
     let woken = Arc::new(std::sync::atomic::AtomicUsize::new(0));

@@ -11,7 +11,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// A server with a camera `gate` that has sent just over one second.
 async fn world() -> (World, Scene) {
-    let mut scene = Scene::new();
+    let mut scene = Scene::begun();
     scene.frames(16);
     (World::showing(scene.live.clone(), |_| {}).await, scene)
 }
@@ -132,7 +132,7 @@ async fn what_no_player_may_ask_for_is_refused_in_words() {
 
 #[tokio::test]
 async fn a_camera_that_is_away_is_not_waited_for() {
-    let scene = Scene::new();
+    let scene = Scene::begun();
     let world = World::showing(scene.live.clone(), |_| {}).await;
     let reason = Some("connection refused".to_owned());
     world.board.set_camera(&name("gate"), CameraState::Waiting, reason, Timestamp::now());
