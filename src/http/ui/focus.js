@@ -5,11 +5,13 @@ import { Details } from './details.js';
 import { icon } from './icons.js';
 import { LivePlayer } from './live.js';
 import { ReplayPlayer } from './replay.js';
-import { SPAN_MS, Scrubber } from './scrubber.js';
+import { Scrubber } from './scrubber.js';
 import { Screen } from './screen.js';
 import { clock, exactly, state } from './words.js';
 
 const STEP_MS = 10_000;
+// So close to now there is nothing recorded yet.
+const LIVE_MS = 3000;
 const TIMELINE_EVERY_MS = 15_000;
 // How long "skipped a gap" stays readable.
 const NOTE_MS = 4000;
@@ -69,7 +71,7 @@ export class Focus {
     if (!isVisible) {
       this.#resumeAt = this.#replay?.position ?? null;
       this.#stop();
-    } else if (!this.#live && !this.#replay) {
+    } else if (!this.#live && !this.#replay && this.#pausedAt === null) {
       this.go(this.#resumeAt);
     }
   }
@@ -78,18 +80,30 @@ export class Focus {
 
   // To a moment in milliseconds; null is live.
   go(at) {
-    const now = this.feed.now();
+    const to = this.#reachable(at);
+    if (to === undefined) return;
     this.#pausedAt = null;
     this.#resumeAt = null;
-    if (at === null || at >= now - 3000) {
+    if (to === null) {
       if (!this.#live) this.#startLive();
     } else if (this.#replay) {
-      this.#replay.seek(Math.max(at, now - SPAN_MS * 48));
+      this.#replay.seek(to);
       if (this.screen.video.paused) this.screen.video.play().catch(() => {});
     } else {
-      this.#startReplay(at);
+      this.#startReplay(to);
     }
     this.update();
+  }
+
+  // Where to go instead: live, the oldest footage, or nowhere.
+  #reachable(at) {
+    if (at === null || at >= this.feed.now() - LIVE_MS) return null;
+    const day = this.timelines.get(this.#camera);
+    if (!day?.playableFrom || at >= day.playableFrom) return at;
+    const tile = day.tiles.find((one) => one.from <= at && at < one.to);
+    if (tile?.kind !== 'uploaded') return day.playableFrom;
+    this.#tellNote('That time is in S3, and no longer on this machine');
+    return undefined;
   }
 
   step(ms) {

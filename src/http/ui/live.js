@@ -169,7 +169,10 @@ export class LivePlayer {
       const error = behind - this.#target;
       video.playbackRate = error > 0.08 ? 1.1 : error < -0.06 ? 0.95 : 1;
     }
-    if (video.paused) video.play().catch(() => {});
+    if (video.paused) {
+      // telephones that save power play only what a finger asked for
+      video.play().catch(({ name }) => { if (name === 'NotAllowedError') this.#tell('waiting', 'Tap the picture to play'); });
+    }
   }
 
   // Ran dry: a little more distance lets slow networks and machines play smoothly.

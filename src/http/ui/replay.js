@@ -90,7 +90,10 @@ export class ReplayPlayer {
       else if (answer.ok) await this.#play(answer, at, abort.signal);
       else this.#again(at, (await answer.json()).error);
     } catch (error) {
-      if (error.name !== 'AbortError') this.#again(this.position, 'The recorder does not answer');
+      if (error.name === 'AbortError') return;
+      // the recorder hangs up on who does not read for a minute; somebody who paused asks again when he goes on
+      if (this.video.paused && this.#pipe) this.video.addEventListener('play', () => this.#load(this.position), { once: true });
+      else this.#again(this.position, 'The recorder does not answer');
     }
   }
 
@@ -145,7 +148,7 @@ export class ReplayPlayer {
     const wanted = pipe.first + Math.max(0, (at - this.#startsAt) / 1000);
     const last = pipe.last;
     // the segment begins before the wanted moment: its frames until then are on their way
-    if (last.end < wanted && last.end - pipe.first < 60 && !pipe.isComplete) {
+    if (last.end < wanted && last.end - pipe.first < 60) {
       if (wanted - last.end > 0.05) return;
     }
     pipe.origin = pipe.first;
@@ -174,10 +177,14 @@ export class ReplayPlayer {
 
 function pause(ms, signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
+    const giveUp = () => {
       clearTimeout(timer);
       reject(new DOMException('given up', 'AbortError'));
-    }, { once: true });
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', giveUp);
+      resolve();
+    }, ms);
+    signal.addEventListener('abort', giveUp, { once: true });
   });
 }

@@ -15,6 +15,7 @@ export class Screen {
     this.more = h('div', { class: 'more' });
     this.over = h('div', { class: 'over', role: 'status' }, this.words, this.more);
     this.element = h('div', { class: 'screen' }, this.video, this.still, this.last, this.over);
+    this.element.addEventListener('click', () => { if (this.video.paused) this.video.play().catch(() => {}); });
     this.video.addEventListener('playing', () => this.#moves());
     this.video.addEventListener('seeked', () => this.#moves());
   }

@@ -1,6 +1,8 @@
 // Still pictures of the cameras that can be seen, each a few seconds old, fetched a few at a time.
 
 const EVERY_MS = 2000;
+// Where there is none, one will not come within a moment.
+const PAUSE_MS = 10_000;
 const AT_ONCE = 3;
 
 export class Stills {
@@ -17,7 +19,7 @@ export class Stills {
 
   // `told({ takenAt, words })`: when the picture was taken, or why there is none.
   add(img, camera, told) {
-    this.#tiles.set(img, { img, camera, told, isVisible: false, askedAt: 0, isAsking: false, url: null, etag: null });
+    this.#tiles.set(img, { img, camera, told, isVisible: false, askedAt: 0, every: EVERY_MS, isAsking: false, url: null, etag: null });
     this.#seen.observe(img);
   }
 
@@ -43,7 +45,7 @@ export class Stills {
     if (!this.#timer) return;
     const now = performance.now();
     const due = [...this.#tiles.values()]
-      .filter((tile) => tile.isVisible && !tile.isAsking && (!tile.askedAt || now - tile.askedAt >= EVERY_MS))
+      .filter((tile) => tile.isVisible && !tile.isAsking && (!tile.askedAt || now - tile.askedAt >= tile.every))
       .sort((a, b) => a.askedAt - b.askedAt);
     for (const tile of due.slice(0, AT_ONCE - this.#running)) this.#fetch(tile);
   }
@@ -54,6 +56,7 @@ export class Stills {
     this.#running += 1;
     try {
       const answer = await fetch(`/cameras/${tile.camera}/snapshot.jpg`, { cache: 'no-cache' });
+      tile.every = answer.ok ? EVERY_MS : PAUSE_MS;
       if (answer.ok) await this.#show(tile, answer);
       else tile.told({ takenAt: null, words: (await answer.json()).error });
     } catch {

@@ -43,7 +43,8 @@ export class Timelines {
       const span = `from=${new Date(from).toISOString()}&to=${new Date(to).toISOString()}`;
       const answer = await fetch(`/api/v1/cameras/${camera}/timeline?${span}`);
       if (answer.ok) {
-        const day = { tiles: parsed(await answer.json()), from, to };
+        const timeline = await answer.json();
+        const day = { tiles: parsed(timeline), from, to, playableFrom: Date.parse(timeline.playable_from) || null };
         this.#known.set(camera, day);
         done(day);
       }
