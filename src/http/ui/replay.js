@@ -82,6 +82,8 @@ export class ReplayPlayer {
     this.#abort = abort;
     this.#wantedAt = at;
     this.#nextAt = null;
+    // until the new footage is there, the wanted moment is where we are
+    if (this.#pipe) Object.assign(this.#pipe, { origin: null, onAppended: null });
     this.say({ phase: 'connecting' });
     try {
       const start = new Date(at).toISOString();
