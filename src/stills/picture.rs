@@ -11,7 +11,8 @@ use crate::error::{Context, Error, Kind, Result};
 const WIDTH: u32 = 320;
 const QUALITY: u32 = 75;
 /// A picture takes a tenth of a second, on a machine that is not overrun.
-const LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(10);
+const LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(5);
+const STEP: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 
 /// How a keyframe is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +69,11 @@ pub enum Media {
 /// # Errors
 /// The media holds no picture, or an element is missing.
 pub fn jpeg(media: Media) -> Result<Vec<u8>> {
+    // bytes have no time of their own: tsdemux reads theirs
+    let format = if matches!(media, Media::Head(..)) { "bytes" } else { "time" };
     let (decode, buffer, caps) = prepared(media)?;
     let description = format!(
-        "appsrc name=in format=time ! {decode} videoconvertscale \
+        "appsrc name=in format={format} ! {decode} videoconvertscale \
          ! video/x-raw,width=(int)[16,{WIDTH}],pixel-aspect-ratio=1/1 ! jpegenc quality={QUALITY} \
          ! appsink name=out sync=false async=false max-buffers=1"
     );
@@ -116,17 +119,26 @@ fn play(pipeline: &gst::Pipeline, buffer: gst::Buffer, caps: &gst::Caps) -> Resu
     entry.set_caps(Some(caps));
     pipeline.set_state(gst::State::Playing).context(Kind::Pipeline, || "start the pipeline")?;
     entry.push_buffer(buffer).and_then(|_| entry.end_of_stream()).context(Kind::Pipeline, || "decode")?;
-    let sample = exit.try_pull_sample(LIMIT).ok_or_else(|| nothing_came(pipeline))?;
+    let sample = pull(pipeline, &exit)?;
     let buffer = sample.buffer().ok_or_else(missing)?;
     let map = buffer.map_readable().context(Kind::Internal, || "read the picture")?;
     Ok(map.to_vec())
 }
 
-fn nothing_came(pipeline: &gst::Pipeline) -> Error {
-    let message = pipeline.bus().and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
-    let why = match message.as_ref().map(|message| message.view()) {
-        Some(gst::MessageView::Error(error)) => error.error().message().to_owned(),
-        _ => "no picture came out".to_owned(),
-    };
-    Error::new(Kind::Data, why)
+/// Where there is no video in it, a demultiplexer says so on the bus, and the sink waits in vain.
+fn pull(pipeline: &gst::Pipeline, exit: &gst_app::AppSink) -> Result<gst::Sample> {
+    let none = || Error::new(Kind::Data, "no picture came out");
+    for _ in 0..LIMIT / STEP {
+        if let Some(sample) = exit.try_pull_sample(STEP) {
+            return Ok(sample);
+        }
+        let message = pipeline.bus().and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
+        if let Some(gst::MessageView::Error(error)) = message.as_ref().map(|message| message.view()) {
+            return Err(Error::new(Kind::Data, error.error().message()));
+        }
+        if exit.is_eos() {
+            return Err(none());
+        }
+    }
+    Err(none())
 }

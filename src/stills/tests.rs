@@ -21,6 +21,25 @@ fn picture(width: u32, height: u32) -> String {
     format!("videotestsrc num-buffers=1 ! video/x-raw,format=I420,width={width},height={height}")
 }
 
+/// The bytes of a transport stream that holds one picture.
+fn stream() -> Vec<u8> {
+    gst::init().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ts");
+    let text = format!(
+        "{} ! x264enc ! h264parse config-interval=-1 ! mpegtsmux ! filesink location={}",
+        picture(640, 360),
+        path.display()
+    );
+    let pipeline = gst::parse::launch(&text).unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    let end = pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(20), &ends);
+    assert_eq!(end.unwrap().type_(), gst::MessageType::Eos);
+    pipeline.set_state(gst::State::Null).unwrap();
+    std::fs::read(path).unwrap()
+}
+
 /// Width and height of a JPEG, from its frame header.
 pub fn size(jpeg: &[u8]) -> (u32, u32) {
     assert_eq!((&jpeg[..2], &jpeg[jpeg.len() - 2..]), (&[0xff, 0xd8][..], &[0xff, 0xd9][..]));
@@ -52,9 +71,7 @@ fn raw_and_encoded_frames_become_small_pictures_of_their_own_shape() {
 
 #[test]
 fn the_beginning_of_a_segment_becomes_a_picture_and_rubbish_an_error() {
-    let encoded = "x264enc ! h264parse config-interval=-1 ! mpegtsmux";
-    let frame = made(&format!("{} ! {encoded} alignment=0", picture(640, 360)));
-    let mut head = frame.buffer.map_readable().unwrap().to_vec();
+    let mut head = stream();
     let whole = jpeg(Media::Head(head.clone(), Codec::H264)).unwrap();
     assert_eq!(size(&whole), (320, 180));
     head.truncate(188 * 2);
@@ -101,12 +118,7 @@ async fn a_still_comes_to_whoever_waits_and_old_ones_stay() {
 #[test]
 fn a_segment_gets_its_thumbnail_unless_it_is_gone_again() {
     let folder = tempfile::tempdir().unwrap();
-    let frame = made(&format!(
-        "{} ! x264enc ! h264parse config-interval=-1 ! mpegtsmux alignment=0",
-        picture(640, 360)
-    ));
-    let segment = folder.path().join("segment_1.ts");
-    std::fs::write(&segment, &*frame.buffer.map_readable().unwrap()).unwrap();
+    std::fs::write(folder.path().join("segment_1.ts"), stream()).unwrap();
     let thumb = |number: u32| Thumb {
         segment: folder.path().join(format!("segment_{number}.ts")),
         codec: Codec::H264,
@@ -116,7 +128,9 @@ fn a_segment_gets_its_thumbnail_unless_it_is_gone_again() {
     let worker = Worker::start(&stills).unwrap();
     stills.closed(|| thumb(2));
     stills.closed(|| thumb(1));
+    let began = Instant::now();
     while !thumb(1).picture.exists() {
+        assert!(began.elapsed() < Duration::from_secs(20), "no thumbnail came");
         std::thread::sleep(Duration::from_millis(5));
     }
     worker.stop();
