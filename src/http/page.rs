@@ -6,7 +6,9 @@ use std::io::Read;
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
-use hyper::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH, VARY};
+use hyper::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH, VARY,
+};
 use hyper::{Response, StatusCode};
 
 use super::answer::{self, Answer, body, set};
@@ -73,7 +75,8 @@ mod tests {
     use super::*;
 
     fn asked(name: &str, headers: &[(HeaderName, &str)]) -> Answer {
-        let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()));
+        let headers =
+            headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()));
         answer(find(name).unwrap(), &headers.collect())
     }
 
@@ -114,7 +117,8 @@ mod tests {
         let texts = scripts.map(|file| String::from_utf8(unpack(file)).unwrap()).chain([html.to_owned()]);
         for text in texts {
             let named = text.split(['"', '\'']).filter_map(|word| {
-                word.strip_prefix("/ui/").or_else(|| word.strip_prefix("./").filter(|name| name.ends_with(".js")))
+                word.strip_prefix("/ui/")
+                    .or_else(|| word.strip_prefix("./").filter(|name| name.ends_with(".js")))
             });
             for name in named {
                 assert!(find(name).is_some(), "{name} is not packed");

@@ -24,7 +24,8 @@ fn a_camera_away_for(seconds: u64) {
     camera.stop();
     eventually(LIMIT, "the outage to be said", || {
         let now = state(&browser);
-        let is_said = now["phase"] == "waiting" && now["words"].as_str().is_some_and(|words| words.len() > 20);
+        let is_said =
+            now["phase"] == "waiting" && now["words"].as_str().is_some_and(|words| words.len() > 20);
         if is_said { Ok(()) } else { Err(now.to_string()) }
     });
     throughout(Duration::from_secs(seconds), "the camera's absence", || {

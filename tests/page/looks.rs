@@ -45,7 +45,9 @@ fn one_click_leads_to_a_picture_less_than_two_seconds_old() {
     let stopped = now_ms();
     camera.stop();
     // the last frame was sent before that moment; when it was seen says how far behind the page is
-    eventually(LIMIT, "the last frame to be seen", || browser.eval("return window.seen < Date.now() - 2500") == true);
+    eventually(LIMIT, "the last frame to be seen", || {
+        browser.eval("return window.seen < Date.now() - 2500") == true
+    });
     let behind = browser.eval("return window.seen").as_f64().unwrap() - stopped;
     assert!((-500.0..2000.0).contains(&behind), "the last frame was seen {behind} ms after it was sent");
     assert_eq!(browser.complaints(), Vec::<String>::new());

@@ -182,7 +182,10 @@ fn port(said: &mut impl BufRead) -> u16 {
         let read = said.read_line(&mut text).unwrap_or_default();
         assert!(read > 0, "chromedriver ended before it was ready: {text}");
         if let Some((_, port)) = text[begins..].split_once(STARTED) {
-            return port.trim_end_matches(['.', '\n']).parse().unwrap_or_else(|_| panic!("no port in {text:?}"));
+            return port
+                .trim_end_matches(['.', '\n'])
+                .parse()
+                .unwrap_or_else(|_| panic!("no port in {text:?}"));
         }
     }
 }

@@ -57,7 +57,7 @@ export class Scrubber {
 
   #tick(from, to) {
     const marks = [];
-    for (let at = Math.ceil(from / TICK_MS) * TICK_MS; at < to - TICK_MS / 2; at += TICK_MS) marks.push(at);
+    for (let at = Math.ceil((from + TICK_MS / 3) / TICK_MS) * TICK_MS; at < to - TICK_MS * 0.8; at += TICK_MS) marks.push(at);
     while (this.ticks.children.length > marks.length + 1) this.ticks.lastChild.remove();
     while (this.ticks.children.length < marks.length + 1) this.ticks.append(h('span', {}));
     marks.forEach((at, i) => {
