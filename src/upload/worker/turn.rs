@@ -151,7 +151,7 @@ impl Worker {
                 self.one_by_one(ends);
                 return self.look();
             }
-            Err(error) | Ok(Err(error)) => return self.rows_fail("read waiting segments", &error),
+            Err(error) | Ok(Err(error)) => return self.rows_fail("take waiting segments", &error),
             Ok(Ok(taken)) => taken,
         };
         if asked > 0 {
