@@ -2,6 +2,7 @@
 //!
 //! Start: templates → store (lock, migrate) → recover → HTTP → uploader → cameras → READY.
 //! Stop: health says stopping → cameras drain → uploader finishes what it can → HTTP drains → store closes.
+//! In between it is watched whether parts and database are still there; over another database all parts start anew.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,13 +21,15 @@ use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
 use crate::signals;
 use crate::status::{Board, CameraState};
-use crate::store::{Role, RoleLock, Store};
+use crate::store::{Role, Store};
 use crate::upload::Uploader;
+
+mod recorder;
+
+use recorder::Recorder;
 
 /// Cameras close their tail within milliseconds; one that hangs in its driver must not hold the others.
 const CAMERA_DRAIN: Duration = Duration::from_secs(10);
-/// How often it is looked at whether every part still runs.
-const WATCH: Duration = Duration::from_secs(1);
 const UPLOAD_DRAIN: Duration = Duration::from_secs(15);
 const HTTP_DRAIN: Duration = Duration::from_secs(3);
 
@@ -56,30 +59,16 @@ impl Parts {
 pub fn run(config: Config, parts: Parts, shutdown: Shutdown) -> Result<()> {
     // attohttpc inside the credentials' crate asks rustls for a process-wide provider; a second install is no error
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = runtime()?;
+    // before anything that takes time: whoever is asked to stop while it starts stops as cleanly as later
+    let signals = runtime.spawn(signals::watch(shutdown.clone()));
     let codecs = Arc::new(Codecs::new());
     let templates = if parts.capture { load_templates(&config, &codecs)? } else { Vec::new() };
-    let store = Store::open(&config.storage, &config.s3.prefix)?;
-    let locks: Vec<RoleLock> = parts.roles().map(|role| store.lock(role)).collect::<Result<_>>()?;
-    if parts.capture {
-        recover(&store)?;
-    }
-    let runtime = runtime()?;
-    let signals = runtime.spawn(signals::watch(shutdown.clone()));
-    let outcome = Running::start(&config, parts, Prepared { templates, codecs }, &store, &runtime).and_then(
-        |running| {
-            log::info!("ready: {}", describe(&config, parts));
-            while !shutdown.wait(WATCH) {
-                if let Some(name) = running.ended_part() {
-                    log::error!("[{name}] ended by itself; stopping everything, so that it is started again");
-                    break;
-                }
-            }
-            running.stop(&runtime)
-        },
-    );
+    let prepared = Prepared { templates, codecs };
+    let recorder = Recorder { config, parts, prepared, board: Board::new(), runtime, shutdown };
+    let outcome = recorder.run();
     signals.abort();
-    runtime.shutdown_timeout(Duration::from_secs(1));
-    drop(locks);
+    recorder.runtime.shutdown_timeout(Duration::from_secs(1));
     log::info!("stopped");
     outcome
 }
@@ -96,22 +85,6 @@ fn load_templates(config: &Config, codecs: &Codecs) -> Result<Vec<(CameraConfig,
             Ok((camera.clone(), template))
         })
         .collect()
-}
-
-fn recover(store: &Store) -> Result<()> {
-    let began = Instant::now();
-    let recovered = store.recover_files(Timestamp::now(), &camera::inspect)?;
-    if recovered != Default::default() {
-        log::info!(
-            "[store] recovered in {} ms: {} files adopted, {} lost, {} deleted late, {} unplayable kept aside",
-            began.elapsed().as_millis(),
-            recovered.adopted,
-            recovered.lost,
-            recovered.unlinked,
-            recovered.unplayable
-        );
-    }
-    Ok(())
 }
 
 fn runtime() -> Result<Runtime> {
@@ -164,11 +137,11 @@ impl Running {
     fn start(
         config: &Config,
         parts: Parts,
-        cameras: Prepared,
+        cameras: &Prepared,
         store: &Store,
+        board: &Board,
         runtime: &Runtime,
     ) -> Result<Running> {
-        let board = Board::new();
         let wake = Arc::new(Notify::new());
         let mut running = Running {
             board: board.clone(),
@@ -177,10 +150,13 @@ impl Running {
             uploader: None,
             server: None,
         };
+        // what a life before this one said of its database is over
+        board.set_storage(None);
         if parts.capture {
             // before the first question is answered: no camera may look forgotten
             for camera in &config.cameras {
                 board.set_camera(&camera.name, CameraState::Starting, None, Timestamp::now());
+                board.set_unwritten(&camera.name, None);
             }
         }
         if parts.serve && config.server.enabled {
@@ -209,13 +185,14 @@ impl Running {
             running.retention =
                 Some(Part::spawn(runtime, "retention", |shutdown| retention::run(store, board, shutdown)));
         }
-        let camera_parts = CameraParts { store: store.clone(), board, wake, codecs: cameras.codecs };
-        for (camera, template) in cameras.templates {
-            match Camera::start(camera, template, camera_parts.clone()) {
+        let (store, board, codecs) = (store.clone(), board.clone(), cameras.codecs.clone());
+        let camera_parts = CameraParts { store, board, wake, codecs };
+        for (camera, template) in &cameras.templates {
+            match Camera::start(camera.clone(), template.clone(), camera_parts.clone()) {
                 Ok(camera) => running.cameras.push(camera),
                 Err(error) => {
                     // what was started must end before the error is told
-                    let _ = running.stop(runtime);
+                    let _ = running.stop(runtime, false);
                     return Err(error);
                 }
             }
@@ -229,16 +206,20 @@ impl Running {
         parts.into_iter().flatten().find(|part| part.task.is_finished()).map(|part| part.name)
     }
 
-    fn stop(mut self, runtime: &Runtime) -> Result<()> {
-        log::info!("stopping: closing segments, then finishing uploads");
-        self.board.set_stopping();
-        self.stop_cameras();
+    /// `restarts`: cameras stop last, because they start anew at once.
+    fn stop(mut self, runtime: &Runtime, restarts: bool) -> Result<()> {
         let mut outcome = Ok(());
+        if !restarts {
+            log::info!("stopping: closing segments, then finishing uploads");
+            self.board.set_stopping();
+            self.stop_cameras();
+        }
         let parts = [self.retention.take(), self.uploader.take(), self.server.take()];
         for part in parts.into_iter().flatten() {
             let ended = part.stop(runtime);
             outcome = outcome.and(ended);
         }
+        self.stop_cameras();
         outcome
     }
 

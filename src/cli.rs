@@ -53,6 +53,18 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// A camera's day: what is recorded, what is in S3, and every gap with its reason
+    Report {
+        /// Whose day; not needed where the file has one camera
+        #[arg(long, value_name = "NAME")]
+        camera: Option<String>,
+        /// A day in UTC; today without it
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        date: Option<String>,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Queue segments again that had failed for good
     Retry {
         /// Only this camera's

@@ -20,6 +20,8 @@ pub enum Kind {
     Disk,
     /// Stored data is damaged, or belongs to another version or process.
     Data,
+    /// The database itself is broken: SQLite cannot read its own pages.
+    Damaged,
     /// A bug or an impossible answer.
     Internal,
 }

@@ -15,7 +15,7 @@
 //! **The row is the queue**: uploader, playlists, manifests and retention read rows and never call each other;
 //! channels only say "look now". Folders on one level do not import each other; [`app`] wires them:
 //! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`]} → [`store`] → {[`segment`],
-//! [`status`], [`error`]}.
+//! [`status`], [`repeats`], [`error`]}.
 //!
 //! # Words
 //! One word for one thing: *camera* · *run* (one life of one camera's pipeline, numbered in the database) ·
@@ -28,16 +28,28 @@
 //! 2. Every .ts on disk has a row, but for the open one of each running camera; recovery at start adopts the rest
 //!    ([`store::Store::recover_files`]).
 //! 3. A file is unlinked only when its row allows it: `cleaned` or `dropped` is written first
-//!    ([`store::Store::retain`]).
+//!    ([`store::Store::retain`]). The database keeps room of its own for that on a full disk
+//!    ([`store::Store::keep_reserve`]).
 //! 4. A name is never used twice, an object never overwritten by other bytes: rows are never deleted, files are
 //!    created with `O_EXCL`, and a PUT that could overwrite is preceded by HEAD ([`upload`]).
 //! 5. A row is `uploaded` only after S3 confirmed these bytes.
-//! 6. Media sequence and discontinuity sequence are columns: they only rise, also across restarts.
+//! 6. Media sequence and discontinuity sequence are columns: they only rise, also across restarts. A camera without
+//!    rows begins at the seconds since 2020, which is above whatever it counted before its database was lost: it closes
+//!    at most one segment a second. (A machine that lost database and clock together counts from its files' names.)
 //! 7. Time on disk, in keys and rows is UTC. Durations come from media time, waiting from monotonic clocks.
-//! 8. No secret reaches a log line, an error, an answer or a process list.
+//! 8. From a camera's first run on, segments and gaps tile its time: every second is footage or has a cause
+//!    ([`store::Store::coverage`]). Runs say why they ended, and the insert of a segment writes the gap before it.
+//! 9. No secret reaches a log line, an error, an answer or a process list.
+//!
+//! # A database that cannot be used
+//! Footage is recorded whatever becomes of the database. Locked or read-only: runs get numbers of our own and rows wait
+//! in memory (`camera/rows.rs`). Damaged: moved aside with its log, never deleted (`store/damage.rs`). Deleted or
+//! replaced while in use: noticed within a second. After each, all parts start anew in the same process
+//! (`app/recorder.rs`) and recovery adopts the files; S3 is asked before anything is stored again. The write-ahead log
+//! is synced at each commit (`synchronous = FULL`), so a power cut takes no row that was written.
 //!
 //! # Reading order
-//! this page → [`app`] → `camera/supervisor.rs` → `store/mod.rs` → `upload/mod.rs` → `http/route.rs`.
+//! this page → [`app`] and `app/recorder.rs` → `camera/supervisor.rs` → `store/mod.rs` → `upload/mod.rs` → `http/route.rs`.
 //!
 //! `gst::` stays in [`camera`] (and the joining of its log in [`logging`]), SQL in [`store`], rust-s3 in `upload/s3`.
 
@@ -51,6 +63,7 @@ pub mod error;
 mod fuzz;
 pub mod http;
 pub mod logging;
+pub mod repeats;
 pub mod retention;
 pub mod segment;
 pub mod shutdown;

@@ -4,9 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::segment::{CameraName, Timestamp};
+
+/// Long enough for a person to read it, short enough that it does not hide the next trouble.
+const MENDED_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// A camera's state, as `/health` and `status` show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +82,41 @@ pub struct UploadStatus {
     pub last_success_at: Option<Timestamp>,
 }
 
+/// How much room footage has, from good to bad.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SpaceLevel {
+    #[default]
+    Ok,
+    /// Soon there will be none: the time to act.
+    Low,
+    /// Segments that S3 does not have are being given up, oldest first.
+    Dropping,
+    /// Nothing of ours is left to give, or it would not help.
+    Full,
+}
+
+impl SpaceLevel {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Low => "low",
+            Self::Dropping => "dropping",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// The disk's notice. Whoever alerts people needs no more than to see `level` rise or `dropped` grow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpaceStatus {
+    pub level: SpaceLevel,
+    /// When `level` last changed; `None` while it never did.
+    pub since: Option<Timestamp>,
+    /// Segments given up since the program's start. The rows count those of all time.
+    pub dropped: u64,
+    pub dropped_bytes: u64,
+}
+
 /// Everything on the board at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -88,8 +126,12 @@ pub struct Snapshot {
     pub upload: Option<UploadStatus>,
     /// Why rows or files cannot be written, or why space is short; `None` while all is well.
     pub storage_reason: Option<StorageTrouble>,
+    /// `None` where this process does not look after the disk.
+    pub space: Option<SpaceStatus>,
     /// Cameras whose rows the database does not take, with its words. They go on recording.
     pub unwritten: BTreeMap<CameraName, String>,
+    /// What became of a database that could not be used at start; told for [`MENDED_FOR`].
+    pub mended: Option<(Instant, String)>,
     pub uptime_seconds: u64,
 }
 
@@ -161,6 +203,23 @@ impl Board {
         self.lock().storage_reason = trouble;
     }
 
+    /// Notes how much room there is; `since` moves only when the level really changes.
+    pub fn set_space(&self, level: SpaceLevel, now: Timestamp) {
+        let mut board = self.lock();
+        let space = board.space.get_or_insert_default();
+        if space.level != level {
+            space.level = level;
+            space.since = Some(now);
+        }
+    }
+
+    pub fn count_dropped(&self, segments: u64, bytes: u64) {
+        let mut board = self.lock();
+        let space = board.space.get_or_insert_default();
+        space.dropped += segments;
+        space.dropped_bytes += bytes;
+    }
+
     /// Notes that the database does not take a camera's rows, or that it does again.
     pub fn set_unwritten(&self, name: &CameraName, reason: Option<String>) {
         let mut board = self.lock();
@@ -170,8 +229,19 @@ impl Board {
         }
     }
 
+    /// Notes that a damaged database was replaced by a new one: a person should know, nobody must hurry.
+    pub fn set_mended(&self, reason: String) {
+        self.lock().mended = Some((Instant::now(), reason));
+    }
+
     pub fn snapshot(&self) -> Snapshot {
         let mut snapshot = self.lock().clone();
+        if let (None, Some((at, reason))) = (&snapshot.storage_reason, &snapshot.mended)
+            && at.elapsed() < MENDED_FOR
+        {
+            let reason = reason.clone();
+            snapshot.storage_reason = Some(StorageTrouble { fatal: false, reason });
+        }
         if let Some(reason) = snapshot.unwritten.values().next() {
             let reason =
                 format!("rows cannot be written: {reason}; the files are kept and wait for their rows");
@@ -208,6 +278,31 @@ mod tests {
         board.set_upload(UploadState::Waiting, Some("refused".into()));
         let upload = board.snapshot().upload.unwrap();
         assert_eq!(upload.last_success_at, Some(Timestamp::from_seconds(5)));
+    }
+
+    #[test]
+    fn an_alert_can_see_the_room_shrink_and_every_lost_segment_counted() {
+        let board = Board::new();
+        assert_eq!(board.snapshot().space, None);
+        board.set_space(SpaceLevel::Low, Timestamp::from_seconds(1));
+        board.set_space(SpaceLevel::Low, Timestamp::from_seconds(2));
+        board.count_dropped(2, 10);
+        board.count_dropped(1, 5);
+        let space = board.snapshot().space.unwrap();
+        assert_eq!((space.level, space.since), (SpaceLevel::Low, Some(Timestamp::from_seconds(1))));
+        assert_eq!((space.dropped, space.dropped_bytes), (3, 15));
+        assert!(SpaceLevel::Full > SpaceLevel::Dropping && SpaceLevel::Dropping > SpaceLevel::Low);
+    }
+
+    #[test]
+    fn a_replaced_database_is_told_unless_something_worse_is() {
+        let board = Board::new();
+        board.set_mended("moved aside".into());
+        assert_eq!(board.snapshot().storage_reason.unwrap().reason, "moved aside");
+        board.set_storage(Some(StorageTrouble { fatal: true, reason: "full".into() }));
+        assert_eq!(board.snapshot().storage_reason.unwrap().reason, "full");
+        board.set_storage(None);
+        assert_eq!(board.snapshot().storage_reason.unwrap().reason, "moved aside");
     }
 
     #[test]

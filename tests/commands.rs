@@ -8,6 +8,7 @@ mod checks;
 mod help;
 mod life;
 mod parts;
+mod report;
 mod retention;
 mod status;
 

@@ -11,7 +11,7 @@ use crate::scene::{
 use crate::support::tools::video_stream;
 use crate::support::{Camera, CameraOptions, Fault, Program, Settings, Workspace, eventually};
 
-mod leftovers;
+pub mod leftovers;
 
 fn stopped(mut program: Program<'_>) {
     program.sigterm();

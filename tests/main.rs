@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
+mod accounting;
 mod backlog;
 mod bad_input;
 mod codecs;
@@ -15,4 +16,5 @@ mod scene;
 mod secrets;
 mod self_test;
 mod serving;
+mod soak;
 mod support;

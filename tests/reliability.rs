@@ -9,4 +9,6 @@ mod clocks;
 mod crashes;
 mod disks;
 mod document;
+mod small_disk;
 mod stores;
+mod watch;

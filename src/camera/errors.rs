@@ -30,6 +30,9 @@ pub fn classify(message: &gst::message::Error, facts: &Facts<'_>) -> Failure {
         return Failure::CodecFailed { role, element: element.into(), detail: text };
     }
     let from_src = message.src().is_some_and(|object| is_inside(object, facts.src));
+    if error.is::<gst::StreamError>() && message.src().is_some_and(reads_the_stream) {
+        return Failure::Broken(if debug.is_empty() { text } else { debug });
+    }
     if !from_src {
         // errors of our own files never come this way, the writer keeps them; a disk error is somebody else's sink
         let disk = matches!(
@@ -47,7 +50,10 @@ pub fn classify(message: &gst::message::Error, facts: &Facts<'_>) -> Failure {
         Some(status) if facts.offer.video.is_empty() => {
             return Failure::Unreachable(format!("it answers {status}"));
         }
-        Some(status) => return Failure::SetupRefused(format!("{status}: {text}")),
+        Some(status) => {
+            let words = debug.split_once("): ").map_or(text.as_str(), |(_, words)| words);
+            return Failure::SetupRefused(format!("{status}: {words}"));
+        }
         None => {}
     }
     if error.matches(gst::StreamError::CodecNotFound) && facts.offer.video.is_empty() {
@@ -112,6 +118,15 @@ fn named_ancestor(object: &gst::Object, name: &str) -> bool {
 fn is_inside(object: &gst::Object, element: &gst::Element) -> bool {
     let element: &gst::Object = element.upcast_ref();
     object == element || object.has_as_ancestor(element)
+}
+
+/// A depayloader or parser: it fails only over what the camera sends.
+fn reads_the_stream(object: &gst::Object) -> bool {
+    let factory = object.downcast_ref::<gst::Element>().and_then(gst::Element::factory);
+    factory.is_some_and(|factory| {
+        factory.has_type(gst::ElementFactoryType::DEPAYLOADER)
+            || factory.has_type(gst::ElementFactoryType::PARSER)
+    })
 }
 
 fn rtsp_status(message: &gst::message::Error) -> Option<u32> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::codec::{Codec, Role};
+use crate::segment::{Cause, Why};
 
 /// The way out of a run. The text (`Display`) is what people read in `/health` and the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub enum Failure {
     NoFirstFrame(Duration),
     /// SETUP was refused; the other form of the control URL may be taken.
     SetupRefused(String),
+    /// The picture became another in mid-stream; holds both sizes in words. A segment holds one kind of picture only.
+    Changed(String),
+    /// What comes is no video of this codec: destroyed, or another one without a word.
+    Broken(String),
     /// The stream carries the other codec than the run was built for.
     OtherCodec(Codec),
     /// Neither H.264 nor H.265; holds what the camera offers.
@@ -43,7 +48,34 @@ pub enum Failure {
 impl Failure {
     /// Another run may start at once: it will be built differently.
     pub fn retries_at_once(&self) -> bool {
-        matches!(self, Failure::OtherCodec(_) | Failure::CodecFailed { .. } | Failure::SetupRefused(_))
+        matches!(self, Failure::OtherCodec(_) | Failure::CodecFailed { .. } | Failure::Changed(_))
+    }
+
+    /// The camera is at fault: if it goes away and comes back, it may be well. Never a refused password: its
+    /// five minutes stand, whatever the camera does meanwhile.
+    pub fn may_come_back(&self) -> bool {
+        matches!(
+            self,
+            Failure::NotFound
+                | Failure::Unreachable(_)
+                | Failure::Ended
+                | Failure::Stalled(_)
+                | Failure::NoKeyframe(_)
+                | Failure::NoFirstFrame(_)
+                | Failure::SetupRefused(_)
+                | Failure::Broken(_)
+        )
+    }
+
+    /// The longest wait before the next run. A camera that is away may be spared. One that answers and sends no frame
+    /// has been waited for already, and only a connected run sees its first frame. Our own disk and database are asked
+    /// before the camera is, and footage is lost until they are asked again.
+    pub fn longest_wait(&self) -> Duration {
+        match self {
+            Failure::NoFirstFrame(_) => Duration::from_secs(2),
+            Failure::Disk(_) | Failure::Database(_) => Duration::from_secs(3),
+            _ => Duration::MAX,
+        }
     }
 
     /// The least wait before the next run. Cameras of this family lock an address out after a few wrong
@@ -67,6 +99,35 @@ impl Failure {
                 | Failure::Disk(_)
                 | Failure::Database(_)
         )
+    }
+}
+
+impl Failure {
+    /// The word that gaps, reports and metrics use.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Failure::Stopped => Cause::ProgramDown,
+            Failure::Denied | Failure::NotFound => Cause::Denied,
+            Failure::Unreachable(_) | Failure::Ended | Failure::SetupRefused(_) => Cause::Unreachable,
+            Failure::Stalled(_) | Failure::NoKeyframe(_) | Failure::NoFirstFrame(_) | Failure::Broken(_) => {
+                Cause::Stalled
+            }
+            Failure::OtherCodec(_)
+            | Failure::Changed(_)
+            | Failure::UnsupportedCodec(_)
+            | Failure::CodecFailed { .. } => Cause::Codec,
+            Failure::Pipeline(_) => Cause::Pipeline,
+            Failure::Disk(_) => Cause::Disk,
+            Failure::Database(_) => Cause::Database,
+        }
+    }
+
+    /// What a gap after this says.
+    pub fn why(&self) -> Why {
+        match self {
+            Failure::Stopped => Why::new(self.cause(), "program was stopped"),
+            _ => Why::new(self.cause(), self.to_string()),
+        }
     }
 }
 
@@ -97,6 +158,13 @@ impl fmt::Display for Failure {
                 limit.as_secs()
             ),
             Failure::SetupRefused(why) => write!(f, "camera refuses SETUP ({why})"),
+            Failure::Changed(what) => write!(f, "camera changed its picture {what}; a new run begins"),
+            Failure::Broken(what) => {
+                write!(
+                    f,
+                    "camera sends what cannot be decoded ({what}); look at its network and its video settings"
+                )
+            }
             Failure::OtherCodec(codec) => write!(f, "stream is {codec}; building for it"),
             Failure::UnsupportedCodec(found) => write!(
                 f,
@@ -108,6 +176,37 @@ impl fmt::Display for Failure {
             Failure::Pipeline(why) => write!(f, "pipeline does not work: {why}"),
             Failure::Disk(why) => write!(f, "segment folder cannot be written: {why}"),
             Failure::Database(why) => write!(f, "database cannot be written: {why}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_is_the_cause_of_a_gap() {
+        let limit = Duration::from_secs(5);
+        for (failure, cause, reason) in [
+            (Failure::Stopped, Cause::ProgramDown, "program was stopped"),
+            (Failure::Denied, Cause::Denied, "refuses user name or password"),
+            (Failure::NotFound, Cause::Denied, "404"),
+            (Failure::Unreachable("no route".into()), Cause::Unreachable, "no route"),
+            (Failure::Ended, Cause::Unreachable, "ended the stream"),
+            (Failure::SetupRefused("451".into()), Cause::Unreachable, "451"),
+            (Failure::Stalled(limit), Cause::Stalled, "5 s"),
+            (Failure::NoKeyframe(limit), Cause::Stalled, "keyframe"),
+            (Failure::NoFirstFrame(limit), Cause::Stalled, "no usable picture"),
+            (Failure::Broken("noise".into()), Cause::Stalled, "cannot be decoded (noise)"),
+            (Failure::Changed("from a to b".into()), Cause::Codec, "from a to b"),
+            (Failure::OtherCodec(Codec::H265), Cause::Codec, "H.265"),
+            (Failure::UnsupportedCodec("JPEG".into()), Cause::Codec, "JPEG"),
+            (Failure::Pipeline("no element".into()), Cause::Pipeline, "no element"),
+            (Failure::Disk("full".into()), Cause::Disk, "full"),
+            (Failure::Database("locked".into()), Cause::Database, "locked"),
+        ] {
+            let why = failure.why();
+            assert!(why.cause == cause && why.reason.contains(reason), "{why:?}");
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use gst::prelude::*;
 
 use super::codec::Codec;
+use super::picture::Picture;
 use super::probe::package_of;
 use super::segments::{Opener, SharedOpen, splitmuxsink};
 use super::source::{self, SharedOffer};
@@ -40,8 +41,11 @@ pub struct Counters {
     packets: AtomicU64,
     frames: AtomicU64,
     keyframes: AtomicU64,
+    complaints: AtomicU64,
     frame_ns: AtomicU64,
+    last_frame_ns: AtomicU64,
     ended: AtomicBool,
+    picture: Picture,
 }
 
 impl Counters {
@@ -50,9 +54,24 @@ impl Counters {
         Duration::from_nanos(self.frame_ns.load(Ordering::Relaxed))
     }
 
+    /// Running time of the newest frame, in decoding order.
+    pub fn last_frame_at(&self) -> Duration {
+        Duration::from_nanos(self.last_frame_ns.load(Ordering::Relaxed))
+    }
+
     /// EOS went into the sink, the camera's or ours: the segment that closes last is the tail.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
+    }
+
+    /// How the picture changed in mid-stream, if it did; no frame after that went into the sink.
+    pub fn changed(&self) -> Option<String> {
+        self.picture.changed()
+    }
+
+    /// Something came that is no video.
+    pub fn complain(&self) {
+        self.complaints.fetch_add(1, Ordering::Relaxed);
     }
 
     pub fn seen(&self) -> Seen {
@@ -60,6 +79,7 @@ impl Counters {
             packets: self.packets.load(Ordering::Relaxed),
             frames: self.frames.load(Ordering::Relaxed),
             keyframes: self.keyframes.load(Ordering::Relaxed),
+            complaints: self.complaints.load(Ordering::Relaxed),
         }
     }
 }
@@ -77,6 +97,7 @@ pub fn build(
     let offer = source::prepare(&src, camera, codec, control_url_fix);
     let counters = Arc::new(Counters::default());
     count_packets(&src, &counters);
+    opener.camera_clock().watch(&src);
     let sink_pad =
         sink.static_pad("video").or_else(|| sink.sink_pads().first().cloned()).ok_or_else(|| {
             Error::new(
@@ -199,14 +220,24 @@ fn count_packets(src: &gst::Element, counters: &Arc<Counters>) {
 fn count_frames(pad: &gst::Pad, counters: &Arc<Counters>) {
     let of_events = counters.clone();
     pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-        if info.event().is_some_and(|event| event.type_() == gst::EventType::Eos) {
-            of_events.ended.store(true, Ordering::Relaxed);
+        match info.event().map(|event| event.view()) {
+            Some(gst::EventView::Eos(_)) => of_events.ended.store(true, Ordering::Relaxed),
+            Some(gst::EventView::Caps(caps)) => of_events.picture.note(caps.caps()),
+            _ => {}
         }
         gst::PadProbeReturn::Ok
     });
     let counters = counters.clone();
     let last = Mutex::new(None);
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        if counters.picture.has_changed() {
+            return gst::PadProbeReturn::Drop;
+        }
+        if info.buffer().is_some_and(|frame| !counters.picture.is_in(frame)) {
+            // to record it would call a hole footage
+            counters.complain();
+            return gst::PadProbeReturn::Drop;
+        }
         let is_key =
             info.buffer().is_some_and(|buffer| !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT));
         if is_key {
@@ -217,6 +248,9 @@ fn count_frames(pad: &gst::Pad, counters: &Arc<Counters>) {
         }
         counters.frames.fetch_add(1, Ordering::Relaxed);
         let time = info.buffer().and_then(|buffer| buffer.dts_or_pts());
+        if let Some(at) = running_time(pad, time) {
+            counters.last_frame_ns.store(at.nseconds(), Ordering::Relaxed);
+        }
         let before = last.lock().unwrap_or_else(PoisonError::into_inner).replace(time);
         if let (Some(time), Some(Some(before))) = (time, before)
             && time > before
@@ -225,4 +259,10 @@ fn count_frames(pad: &gst::Pad, counters: &Arc<Counters>) {
         }
         gst::PadProbeReturn::Ok
     });
+}
+
+/// Encoders count from elsewhere than zero, and say so in the segment event.
+fn running_time(pad: &gst::Pad, time: Option<gst::ClockTime>) -> Option<gst::ClockTime> {
+    let event = pad.sticky_event::<gst::event::Segment>(0)?;
+    event.segment().downcast_ref::<gst::ClockTime>()?.to_running_time(time?)
 }

@@ -94,6 +94,9 @@ impl Run<'_> {
                 None
             }
             gst::MessageView::Warning(warning) => {
+                if warning.error().is::<gst::StreamError>() {
+                    self.parts.counters.complain();
+                }
                 log::debug!("[{}] {}", self.rows.camera(), warning.error().message());
                 None
             }
@@ -113,11 +116,15 @@ impl Run<'_> {
                 None
             }
             "splitmuxsink-fragment-closed" => {
-                let (segment, is_tail) = {
+                let (segment, is_last) = {
                     let mut open = lock_open(&self.parts.open);
-                    (open.pop_front()?, self.parts.counters.has_ended() && open.is_empty())
+                    (open.pop_front()?, open.is_empty())
                 };
                 let mut closed_at = at.or(segment.opened_at).unwrap_or_default();
+                // after EOS also the segment before the tail may be closed with no other one open yet: long groups of
+                // pictures are held back until then
+                let counters = &self.parts.counters;
+                let is_tail = is_last && counters.has_ended() && closed_at >= counters.last_frame_at();
                 if is_tail {
                     // no next frame says when the last one ends: splitmuxsink tells its beginning
                     closed_at += self.parts.counters.frame_time();
@@ -139,8 +146,7 @@ impl Run<'_> {
     /// What no message tells: stalls, streams of another codec, files that cannot be written.
     fn look(&mut self, machine: &mut Machine) -> Option<Failure> {
         let broken = lock_open(&self.parts.open).iter().find_map(|segment| match &segment.file {
-            Ok(file) if file.has_failed() => Some(Failure::Disk("the disk takes no more".into())),
-            Ok(_) => None,
+            Ok(file) => file.write_error().map(Failure::Disk),
             Err(error) => Some(Failure::Disk(error.to_string())),
         });
         if broken.is_some() {
@@ -151,6 +157,9 @@ impl Run<'_> {
         let facts = self.facts(&offer);
         if let Some(failure) = codec_mismatch(&facts) {
             return Some(failure);
+        }
+        if let Some(what) = self.parts.counters.changed() {
+            return Some(Failure::Changed(what));
         }
         match machine.tick(self.parts.counters.seen(), self.epoch.elapsed()) {
             Verdict::GoOn => None,

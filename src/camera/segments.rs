@@ -8,18 +8,20 @@ use std::time::Duration;
 
 use gst::prelude::*;
 
+use super::clock::CameraClock;
 use super::failure::Failure;
 use super::inspect::inspect;
-use super::timeline::Timeline;
+use super::timeline::{Measured, Timeline};
 use super::writer::{self, ClosedFile, SegmentFile};
 use crate::error::{Error, Kind, Result};
-use crate::segment::{CameraName, FileName, NewSegment, RunId, Timestamp};
+use crate::segment::{CameraName, FileName, NewSegment, RunId, TimeSource, Timestamp};
 use crate::store::Store;
 
 /// A segment whose file is being written.
 pub struct OpenSegment {
     pub name: FileName,
     pub start: Timestamp,
+    pub time_source: TimeSource,
     /// `Err` when the file could not be created: its bytes go nowhere.
     pub file: io::Result<SegmentFile>,
     /// Running time of its first frame, once `splitmuxsink-fragment-opened` told it.
@@ -39,15 +41,28 @@ pub struct Opener {
     camera: CameraName,
     store: Store,
     folder: PathBuf,
+    clock: CameraClock,
     timeline: Mutex<Timeline>,
     /// The next segment's start, told by `format-location-full` just before `get-fragment-stream`.
-    next_start: Mutex<Option<Timestamp>>,
+    next_start: Mutex<Option<(Timestamp, TimeSource)>>,
 }
 
 impl Opener {
     pub fn new(camera: CameraName, store: Store) -> Result<Self> {
         let folder = store.camera_dir(&camera)?;
-        Ok(Self { camera, store, folder, timeline: Mutex::default(), next_start: Mutex::default() })
+        Ok(Self {
+            camera,
+            store,
+            folder,
+            clock: CameraClock::default(),
+            timeline: Mutex::default(),
+            next_start: Mutex::default(),
+        })
+    }
+
+    /// The camera's clock, to be read from its packets.
+    pub fn camera_clock(&self) -> &CameraClock {
+        &self.clock
     }
 
     /// Hooks into hlssink2: our own files instead of its own, no playlist of its, and each first frame's time.
@@ -88,7 +103,7 @@ impl Opener {
         };
         // the frame came this long ago by the pipeline's monotonic clock
         let age: Duration = clock.time().saturating_sub(base).saturating_sub(running_time).into();
-        let measured = Timestamp::now().minus(age);
+        let measured = Measured { arrival: Timestamp::now().minus(age), camera: self.clock.at(running_time) };
         let mut timeline = self.timeline.lock().unwrap_or_else(PoisonError::into_inner);
         let start = timeline.start_of(running_time.into(), measured);
         *self.next_start.lock().unwrap_or_else(PoisonError::into_inner) = Some(start);
@@ -96,7 +111,7 @@ impl Opener {
 
     fn open_next(&self) -> (OpenSegment, gio::OutputStream) {
         let told = self.next_start.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let start = told.unwrap_or_else(Timestamp::now);
+        let (start, time_source) = told.unwrap_or_else(|| (Timestamp::now(), TimeSource::Arrival));
         let mut name = FileName::new(start.epoch_seconds());
         let created = self.store.free_name(&self.camera, name).map_err(io::Error::other).and_then(|free| {
             name = free;
@@ -107,7 +122,7 @@ impl Opener {
             // let the bytes go: an error here would reach the camera's thread as a riddle, this way it is told
             Err(error) => (gio::WriteOutputStream::new(io::sink()).upcast(), Err(error)),
         };
-        (OpenSegment { name, start, file, opened_at: None }, stream)
+        (OpenSegment { name, start, time_source, file, opened_at: None }, stream)
     }
 }
 
@@ -137,13 +152,17 @@ pub fn close(
     // a cut-off file is shorter than its segment was: ask the file
     let duration = match &write_error {
         None => closed_at.saturating_sub(segment.opened_at.unwrap_or(closed_at)),
-        Some(_) => inspect(&path).map(|inspected| inspected.duration).unwrap_or_default(),
+        Some(error) => match inspect(&path) {
+            Ok(inspected) if inspected.frames > 0 => inspected.duration,
+            // nothing in it plays: it gets no row, and the look for strays keeps it aside
+            _ => return (None, Some(Failure::Disk(error.to_string()))),
+        },
     };
     let row = NewSegment {
         camera: camera.clone(),
         run,
         start: segment.start,
-        time_source: crate::segment::TimeSource::Arrival,
+        time_source: segment.time_source,
         duration: duration.max(Duration::from_millis(1)),
         bytes,
         md5,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gst::glib;
 use gst::prelude::*;
 
+use super::clock::CameraClock;
 use super::codec::Codec;
 use super::logins;
 use crate::config::CameraConfig;
@@ -37,6 +38,7 @@ pub fn prepare(
     }
     src.set_property("user-id", &camera.username);
     src.set_property("user-pw", camera.password.reveal());
+    CameraClock::ask(src);
     logins::limit(src);
     let offered = offer.clone();
     src.connect("select-stream", false, move |values| {

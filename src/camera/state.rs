@@ -19,10 +19,17 @@ pub const FRAME_STALL: Duration = Duration::from_secs(10);
 /// Frames come, but no segment can be cut: what comes is held in memory until a keyframe does.
 pub const KEYFRAME: Duration = Duration::from_secs(90);
 
+/// No frame for this long …
+pub const UNDECODABLE: Duration = Duration::from_secs(5);
+/// … but so many complaints about what came instead: a packet or two may be destroyed on the way.
+const COMPLAINTS: u64 = 3;
+
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// A run that recorded for this long counts as healthy: the next outage starts at the shortest backoff.
 const HEALTHY: Duration = Duration::from_secs(20);
+/// A run of this length between two changes of the picture is no failure at all.
+const WORTH_IT: Duration = Duration::from_secs(2);
 
 /// Totals counted since the run began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +40,8 @@ pub struct Seen {
     pub frames: u64,
     /// Keyframes among them.
     pub keyframes: u64,
+    /// What came and is no video: see [`super::picture`].
+    pub complaints: u64,
 }
 
 /// Why the machine wants the run to end.
@@ -50,6 +59,8 @@ pub enum Verdict {
 pub enum Next {
     AtOnce,
     Wait(Duration),
+    /// As `Wait`, but asking the camera now and then whether it lives: see [`Machine::heard`].
+    Watch(Duration),
     Stop,
 }
 
@@ -61,12 +72,16 @@ pub struct Machine {
     /// Different for each camera, 0.0 to 1.0: spreads the retries of many cameras behind one dead switch.
     splay: f64,
     failures_in_a_row: u32,
+    refused_setups: u32,
+    /// It did not answer when it was asked last.
+    silent: bool,
     run_began: Duration,
     recording_since: Option<Duration>,
     seen: Seen,
     packet_at: Duration,
     frame_at: Duration,
     keyframe_at: Duration,
+    complaints_at_frame: u64,
 }
 
 impl Machine {
@@ -76,12 +91,15 @@ impl Machine {
             reason: None,
             splay: splay.clamp(0.0, 1.0),
             failures_in_a_row: 0,
+            refused_setups: 0,
+            silent: false,
             run_began: Duration::ZERO,
             recording_since: None,
             seen: Seen::default(),
             packet_at: Duration::ZERO,
             frame_at: Duration::ZERO,
             keyframe_at: Duration::ZERO,
+            complaints_at_frame: 0,
         }
     }
 
@@ -103,6 +121,7 @@ impl Machine {
         self.packet_at = now;
         self.frame_at = now;
         self.keyframe_at = now;
+        self.complaints_at_frame = 0;
     }
 
     /// Called a few times a second while a run lives.
@@ -112,10 +131,12 @@ impl Machine {
         }
         if seen.frames > self.seen.frames {
             self.frame_at = now;
+            self.complaints_at_frame = seen.complaints;
             if self.recording_since.is_none() {
                 self.recording_since = Some(now);
                 self.state = CameraState::Recording;
                 self.reason = None;
+                self.silent = false;
             }
         }
         if seen.keyframes > self.seen.keyframes {
@@ -135,6 +156,11 @@ impl Machine {
             }
         } else if quiet >= STALL {
             return Verdict::End(Failure::Stalled(STALL));
+        } else if seen.complaints >= self.complaints_at_frame + COMPLAINTS
+            && now.saturating_sub(self.frame_at) >= UNDECODABLE
+        {
+            let seconds = UNDECODABLE.as_secs();
+            return Verdict::End(Failure::Broken(format!("no frame in what came for {seconds} s")));
         } else if now.saturating_sub(self.frame_at) >= FRAME_STALL {
             return Verdict::Stuck(Failure::Stalled(FRAME_STALL));
         } else if now.saturating_sub(self.keyframe_at) >= KEYFRAME {
@@ -161,12 +187,35 @@ impl Machine {
         if recorded >= HEALTHY {
             self.failures_in_a_row = 0;
         }
+        if matches!(failure, Failure::Changed(_)) && recorded >= WORTH_IT {
+            return Next::AtOnce;
+        }
+        if matches!(failure, Failure::SetupRefused(_)) {
+            self.refused_setups = self.refused_setups.wrapping_add(1);
+            if self.refused_setups % 2 == 1 {
+                // the other form of the address belongs to this attempt: a pause comes after both
+                return Next::AtOnce;
+            }
+        }
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         // a run that is built differently may start at once, but two that deny each other must not spin
         if failure.retries_at_once() && self.failures_in_a_row <= 4 {
             return Next::AtOnce;
         }
-        Next::Wait(self.backoff().max(failure.least_wait()))
+        let wait = self.backoff().max(failure.least_wait()).min(failure.longest_wait());
+        if failure.may_come_back() { Next::Watch(wait) } else { Next::Wait(wait) }
+    }
+
+    /// The camera was asked whether it lives. Returns whether the next run begins now: only a camera that was silent
+    /// and answers again has come back. One that answers all the time and fails all the same keeps its backoff.
+    pub fn heard(&mut self, answered: bool) -> bool {
+        let is_back = answered && self.silent;
+        self.silent = !answered;
+        if is_back {
+            // what failed before says nothing about a camera that has just started
+            self.failures_in_a_row = 0;
+        }
+        is_back
     }
 
     fn backoff(&self) -> Duration {
@@ -177,136 +226,4 @@ impl Machine {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::camera::codec::Codec;
-
-    const S: Duration = Duration::from_secs(1);
-
-    fn seen(packets: u64, frames: u64) -> Seen {
-        Seen { packets, frames, keyframes: frames.min(1) }
-    }
-
-    fn recording() -> Machine {
-        let mut machine = Machine::new(1.0);
-        machine.begin(Duration::ZERO);
-        assert_eq!(machine.tick(seen(1, 1), S), Verdict::GoOn);
-        assert_eq!(machine.state(), CameraState::Recording);
-        machine
-    }
-
-    #[test]
-    fn a_first_frame_makes_it_recording_and_clears_the_reason() {
-        let mut machine = Machine::new(0.0);
-        machine.begin(Duration::ZERO);
-        machine.ended(&Failure::Ended, S);
-        assert!(machine.reason().is_some());
-        machine.begin(2 * S);
-        machine.tick(seen(3, 1), 3 * S);
-        assert_eq!((machine.state(), machine.reason()), (CameraState::Recording, None));
-    }
-
-    #[test]
-    fn five_silent_seconds_end_a_recording() {
-        let mut machine = recording();
-        assert_eq!(machine.tick(seen(1, 1), 5 * S + S / 2), Verdict::GoOn);
-        assert_eq!(machine.tick(seen(1, 1), 6 * S), Verdict::End(Failure::Stalled(STALL)));
-    }
-
-    #[test]
-    fn a_camera_that_never_sends_is_left_after_fifteen_seconds() {
-        let mut machine = Machine::new(0.0);
-        machine.begin(10 * S);
-        assert_eq!(machine.tick(seen(0, 0), 24 * S), Verdict::GoOn);
-        assert_eq!(machine.tick(seen(0, 0), 25 * S), Verdict::End(Failure::NoFirstFrame(FIRST_PACKET)));
-    }
-
-    #[test]
-    fn a_late_first_keyframe_is_waited_for_but_not_for_ever() {
-        let mut machine = Machine::new(0.0);
-        machine.begin(Duration::ZERO);
-        for second in 1..30u32 {
-            assert_eq!(machine.tick(seen(second.into(), 0), second * S), Verdict::GoOn, "{second}");
-        }
-        assert_eq!(machine.tick(seen(30, 0), 30 * S), Verdict::Stuck(Failure::NoFirstFrame(FIRST_FRAME)));
-    }
-
-    #[test]
-    fn frames_that_stop_while_packets_flow_blame_the_codec_not_the_camera() {
-        let mut machine = recording();
-        for second in 2..11u32 {
-            assert_eq!(machine.tick(seen(second.into(), 1), second * S), Verdict::GoOn);
-        }
-        assert_eq!(machine.tick(seen(99, 1), 11 * S), Verdict::Stuck(Failure::Stalled(FRAME_STALL)));
-    }
-
-    #[test]
-    fn frames_without_keyframes_are_not_held_in_memory_for_ever() {
-        let mut machine = recording();
-        for second in 2..91u32 {
-            assert_eq!(
-                machine.tick(seen(second.into(), second.into()), second * S),
-                Verdict::GoOn,
-                "{second}"
-            );
-        }
-        assert_eq!(machine.tick(seen(91, 91), 91 * S), Verdict::End(Failure::NoKeyframe(KEYFRAME)));
-    }
-
-    #[test]
-    fn backoff_doubles_from_one_second_to_a_minute_and_starts_over_after_a_healthy_run() {
-        let mut machine = Machine::new(1.0);
-        let mut waits = Vec::new();
-        for _ in 0..8 {
-            machine.begin(Duration::ZERO);
-            match machine.ended(&Failure::Ended, S) {
-                Next::Wait(wait) => waits.push(wait.as_secs()),
-                other => panic!("{other:?}"),
-            }
-        }
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-        machine.begin(Duration::ZERO);
-        machine.tick(seen(1, 1), Duration::ZERO);
-        assert_eq!(machine.ended(&Failure::Ended, HEALTHY), Next::Wait(S));
-    }
-
-    #[test]
-    fn cameras_with_different_splay_do_not_retry_together() {
-        let wait = |splay| {
-            let mut machine = Machine::new(splay);
-            machine.begin(Duration::ZERO);
-            machine.ended(&Failure::Ended, S)
-        };
-        assert_ne!(wait(0.0), wait(0.5));
-    }
-
-    #[test]
-    fn a_refused_password_waits_five_minutes_from_the_first_refusal() {
-        let mut machine = Machine::new(0.0);
-        machine.begin(Duration::ZERO);
-        assert_eq!(machine.ended(&Failure::Denied, S), Next::Wait(300 * S));
-        assert!(machine.reason().unwrap().contains("refuses user name or password"));
-    }
-
-    #[test]
-    fn another_codec_restarts_at_once_but_two_that_alternate_do_not_spin() {
-        let mut machine = Machine::new(0.0);
-        let mut at_once = 0;
-        for _ in 0..10 {
-            machine.begin(Duration::ZERO);
-            if machine.ended(&Failure::OtherCodec(Codec::H265), S) == Next::AtOnce {
-                at_once += 1;
-            }
-        }
-        assert_eq!(at_once, 4);
-    }
-
-    #[test]
-    fn a_requested_stop_ends_it() {
-        let mut machine = recording();
-        machine.drain();
-        assert_eq!(machine.state(), CameraState::Draining);
-        assert_eq!(machine.ended(&Failure::Stopped, 9 * S), Next::Stop);
-        assert_eq!(machine.state(), CameraState::Stopped);
-    }
-}
+mod tests;

@@ -3,16 +3,16 @@
 //! Nothing in here is fatal: whatever happens to a run, the camera is tried again, and its neighbours never notice.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::CameraParts;
+use super::book::Book;
 use super::choice::Latches;
 use super::codec::{Chosen, Codec};
 use super::failure::Failure;
 use super::pipeline::{self, CameraPipeline};
-use super::repeats::Repeats;
+use super::reach;
 use super::rows::Rows;
 use super::run::Run;
 use super::segments::Opener;
@@ -20,12 +20,17 @@ use super::state::{Machine, Next};
 use super::template::Template;
 use crate::config::CameraConfig;
 use crate::error::{Error, Kind};
+use crate::repeats::Repeats;
 use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
 use crate::status::CameraState;
 
 /// Even a run that may start at once leaves the camera this long to end the session before: some answer 503 meanwhile.
 const BREATH: Duration = Duration::from_millis(300);
+/// How often a camera that failed is asked whether it lives, and how long it may take to connect and to answer.
+const LOOK: Duration = Duration::from_secs(1);
+/// Between two looks, however long the first one took.
+const LEAST_PAUSE: Duration = Duration::from_millis(200);
 
 pub struct Supervisor {
     camera: CameraConfig,
@@ -38,6 +43,7 @@ pub struct Supervisor {
     told: Option<(CameraState, Option<String>)>,
     /// The last run may have left a file without a row.
     strays: bool,
+    book: Book,
     /// What earlier runs taught; everything else of a run is thrown away with it.
     lessons: Lessons,
 }
@@ -61,6 +67,7 @@ impl Supervisor {
             repeats: Repeats::default(),
             told: None,
             strays: false,
+            book: Book::default(),
             lessons,
         }
     }
@@ -83,16 +90,18 @@ impl Supervisor {
                     self.strays = true;
                     Failure::Pipeline("internal error in this run; please report it".into())
                 });
-            let failure = self.learn(failure);
+            let failure = self.learn(failure, &mut machine);
+            self.book.end(&mut rows, &failure, Timestamp::now());
             let next = match machine.ended(&failure, self.epoch.elapsed()) {
                 _ if self.shutdown.is_requested() => Next::Stop,
                 next => next,
             };
             self.report(&failure, &next);
-            if next == Next::Stop || self.pause(&machine, &next) {
+            if next == Next::Stop || self.pause(&mut machine, &next) {
                 break;
             }
         }
+        self.book.close(&mut rows, Timestamp::now());
         // the last chance before the program ends; after it recovery adopts the files
         let left = rows.flush();
         if left > 0 {
@@ -103,13 +112,38 @@ impl Supervisor {
     }
 
     /// Waits until the next run is due. Returns whether the stop was requested.
-    fn pause(&mut self, machine: &Machine, next: &Next) -> bool {
+    fn pause(&mut self, machine: &mut Machine, next: &Next) -> bool {
         match next {
             Next::Stop => true,
             Next::AtOnce => self.shutdown.wait(BREATH),
             Next::Wait(wait) => {
                 self.tell(machine);
                 self.shutdown.wait(*wait)
+            }
+            Next::Watch(wait) => {
+                self.tell(machine);
+                self.watch(machine, *wait)
+            }
+        }
+    }
+
+    /// Waits like [`Supervisor::pause`], but no longer than the camera is away.
+    fn watch(&mut self, machine: &mut Machine, wait: Duration) -> bool {
+        let (until, mut took) = (Instant::now() + wait, Duration::ZERO);
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if self.shutdown.wait(left.min(LOOK.saturating_sub(took).max(LEAST_PAUSE))) {
+                return true;
+            }
+            let looked_at = Instant::now();
+            if looked_at >= until {
+                return false;
+            }
+            let answered = reach::look(&self.camera.url, LOOK);
+            took = looked_at.elapsed();
+            if machine.heard(answered.is_ok()) {
+                log::debug!("[{}] it answers again", self.camera.name);
+                return false;
             }
         }
     }
@@ -120,14 +154,11 @@ impl Supervisor {
             // a file whose row waits in memory is no stray
             self.adopt_strays();
         }
+        let id = self.book.begin(rows, Timestamp::now());
         let (parts, chosen) = match self.build() {
             Ok(built) => built,
             Err(error) if error.kind() == Kind::Disk => return Failure::Disk(error.to_string()),
             Err(error) => return Failure::Pipeline(error.to_string()),
-        };
-        let id = match self.parts.store.begin_run(&self.camera.name, Timestamp::now()) {
-            Ok(id) => id,
-            Err(error) => return Failure::Database(error.to_string()),
         };
         let shutdown = self.shutdown.clone();
         let run = Run {
@@ -136,15 +167,11 @@ impl Supervisor {
             chosen,
             codec: self.lessons.codec,
             codec_is_open: self.template.fixed_codec().is_none(),
-            rows,
+            rows: &mut *rows,
             shutdown: &shutdown,
             epoch: self.epoch,
         };
-        let failure = run.play(machine, &mut |machine| self.tell(machine));
-        if let Err(error) = self.parts.store.end_run(id, Timestamp::now(), &failure.to_string()) {
-            log::warn!("[{}] note the end of run {}: {error}", self.camera.name, id.0);
-        }
-        failure
+        run.play(machine, &mut |machine| self.tell(machine))
     }
 
     /// Files that a failed disk or a panic left without a row get it as soon as no file of this camera is open,
@@ -191,7 +218,7 @@ impl Supervisor {
     }
 
     /// What this failure says about the next run.
-    fn learn(&mut self, failure: Failure) -> Failure {
+    fn learn(&mut self, failure: Failure, machine: &mut Machine) -> Failure {
         match &failure {
             Failure::OtherCodec(codec) => self.lessons.codec = *codec,
             Failure::Disk(_) => self.strays = true,
@@ -204,8 +231,16 @@ impl Supervisor {
                 }
             }
             Failure::Unreachable(_) if !self.shutdown.is_requested() => {
-                if let Some(why) = why_unreachable(&self.camera.url) {
-                    return Failure::Unreachable(why);
+                // GStreamer only says "Generic error"
+                match reach::look(&self.camera.url, reach::PATIENCE) {
+                    // in the same moment it came back, or it refuses by more than silence
+                    Ok(()) => {
+                        machine.heard(true);
+                    }
+                    Err(why) => {
+                        machine.heard(false);
+                        return Failure::Unreachable(why);
+                    }
                 }
             }
             _ => {}
@@ -219,13 +254,14 @@ impl Supervisor {
             Next::Stop if *failure == Failure::Stopped => log::info!("[{name}] stopped"),
             Next::Stop => log::warn!("[{name}] stopped: {failure}"),
             Next::AtOnce => log::info!("[{name}] {failure}"),
-            Next::Wait(wait) => {
-                let Some(line) = self.repeats.failed(&failure.to_string(), self.epoch.elapsed()) else {
+            Next::Wait(wait) | Next::Watch(wait) => {
+                let Some(line) = self.repeats.failed(&failure.to_string(), Instant::now()) else {
                     return;
                 };
                 let seconds = wait.as_secs_f64().ceil();
                 let level = if failure.needs_a_person() { log::Level::Error } else { log::Level::Warn };
-                log::log!(level, "[{name}] {line}; next attempt in {seconds} s");
+                let sooner = if matches!(next, Next::Watch(_)) { ", or once it answers again" } else { "" };
+                log::log!(level, "[{name}] {line}; next attempt in {seconds} s{sooner}");
             }
         }
     }
@@ -239,8 +275,10 @@ impl Supervisor {
         }
         let (state, reason) = notice.clone();
         if state == CameraState::Recording {
-            match self.repeats.recovered(self.epoch.elapsed()) {
+            let again = self.repeats.is_troubled();
+            match self.repeats.recovered(Instant::now()) {
                 Some(line) => log::info!("[{}] {line}; recording", self.camera.name),
+                None if again => log::debug!("[{}] recording again", self.camera.name),
                 None => log::info!("[{}] recording {}", self.camera.name, self.lessons.codec),
             }
         }
@@ -259,24 +297,4 @@ fn splay(camera: &CameraConfig) -> f64 {
     let mut hasher = DefaultHasher::new();
     camera.name.hash(&mut hasher);
     f64::from((hasher.finish() % 1000) as u32) / 1000.0
-}
-
-/// GStreamer only says "Generic error"; a connection attempt of our own says refused, no route or unknown host.
-pub fn why_unreachable(url: &str) -> Option<String> {
-    let url = url::Url::parse(url).ok()?;
-    let host = url.host_str()?.trim_matches(['[', ']']);
-    let port = url.port().unwrap_or(554);
-    let Some(address) = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next()) else {
-        return Some(format!("no such host: {host}"));
-    };
-    match TcpStream::connect_timeout(&address, Duration::from_secs(2)) {
-        Ok(_) => None,
-        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            Some(format!("{address} refuses the connection"))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-            Some(format!("{address} does not answer"))
-        }
-        Err(error) => Some(format!("{address}: {error}")),
-    }
 }

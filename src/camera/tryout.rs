@@ -8,8 +8,8 @@ use gst::prelude::*;
 use super::codec::{Chosen, Codec};
 use super::errors::{Facts, classify, codec_mismatch};
 use super::failure::Failure;
+use super::reach;
 use super::source::{self, Offer};
-use super::supervisor::why_unreachable;
 use super::teardown::set_null;
 use crate::config::CameraConfig;
 use crate::error::{Error, Kind, Result};
@@ -49,9 +49,10 @@ pub fn watch(camera: &CameraConfig) -> Result<String> {
     answer.map_err(|failure| {
         let (kind, failure) = match failure {
             Failure::Denied => (Kind::Denied, failure),
-            Failure::Unreachable(why) => {
-                (Kind::Unreachable, Failure::Unreachable(why_unreachable(&camera.url).unwrap_or(why)))
-            }
+            Failure::Unreachable(why) => (
+                Kind::Unreachable,
+                Failure::Unreachable(reach::look(&camera.url, reach::PATIENCE).err().unwrap_or(why)),
+            ),
             Failure::Pipeline(_) => (Kind::Pipeline, failure),
             _ => (Kind::Unreachable, failure),
         };

@@ -13,6 +13,8 @@ use sha2::{Digest, Sha256};
 
 /// mpegtsmux hands over one 188-byte packet at a time; the disk gets them in pieces of this size.
 const BUFFER_BYTES: usize = 128 * 1024;
+/// One packet of a transport stream.
+const PACKET_BYTES: usize = 188;
 
 /// The end that GStreamer holds.
 pub struct SegmentWriter(Arc<Mutex<Open>>);
@@ -80,12 +82,12 @@ impl SegmentFile {
     }
 
     /// The first error of writing, while the file is still open.
-    pub fn has_failed(&self) -> bool {
-        lock(&self.open).error.is_some()
+    pub fn write_error(&self) -> Option<String> {
+        lock(&self.open).error.as_ref().map(io::Error::to_string)
     }
 
     /// Writes what is buffered, syncs file and folder. An error here means that nothing certain is on disk; a
-    /// write error from earlier comes back in [`ClosedFile::write_error`] with the file cut to what was hashed.
+    /// write error from earlier comes back in [`ClosedFile::write_error`] with the file cut to its whole frames.
     pub fn close(self) -> io::Result<ClosedFile> {
         let mut open = lock(&self.open);
         open.flush_buffer();
@@ -93,8 +95,12 @@ impl SegmentFile {
             return Err(io::Error::other("the file was closed before"));
         };
         let write_error = open.error.take();
+        let (mut md5, mut sha256) = (std::mem::take(&mut open.md5), std::mem::take(&mut open.sha256));
         if write_error.is_some() {
+            let whole = whole_frames(&std::fs::read(&self.path)?).to_vec();
+            open.bytes = whole.len() as u64;
             file.set_len(open.bytes)?;
+            (md5, sha256) = (Md5::new_with_prefix(&whole), Sha256::new_with_prefix(&whole));
         }
         file.sync_all()?;
         if let Some(folder) = self.path.parent() {
@@ -102,11 +108,33 @@ impl SegmentFile {
         }
         Ok(ClosedFile {
             bytes: open.bytes,
-            md5: std::mem::take(&mut open.md5).finalize().into(),
-            sha256: std::mem::take(&mut open.sha256).finalize().into(),
+            md5: md5.finalize().into(),
+            sha256: sha256.finalize().into(),
             write_error,
         })
     }
+}
+
+/// What of a cut-off stream plays to its end: up to the beginning of its last frame, of which a part may be missing.
+fn whole_frames(stream: &[u8]) -> &[u8] {
+    let packets = stream.chunks_exact(PACKET_BYTES);
+    let last = packets.rev().position(begins_frame).map_or(0, |after| {
+        let packets = stream.len() / PACKET_BYTES;
+        (packets - 1 - after) * PACKET_BYTES
+    });
+    &stream[..last]
+}
+
+/// Whether a packet of the transport stream (ISO 13818-1, 2.4.3.2) carries the start of a PES packet. Tables have the
+/// same flag, but no start code.
+fn begins_frame(packet: &[u8]) -> bool {
+    let starts_unit = packet[1] & 0x40 != 0;
+    let payload = match packet[3] >> 4 & 0b11 {
+        0b01 => 4,
+        0b11 => 5 + usize::from(packet[4]),
+        _ => return false,
+    };
+    starts_unit && packet.get(payload..).is_some_and(|payload| payload.starts_with(&[0, 0, 1]))
 }
 
 impl Open {
@@ -189,6 +217,69 @@ mod tests {
         for _ in 0..3 {
             writer.write_all(&vec![0; BUFFER_BYTES]).unwrap();
         }
-        assert!(file.has_failed());
+        assert!(file.write_error().is_some_and(|error| error.contains("No space left")));
+    }
+
+    /// A packet of video (or of a table) that begins a unit, or goes on with one.
+    fn packet(begins: bool, start_code: bool, stuffing: u8) -> Vec<u8> {
+        let mut packet = vec![0xaa; PACKET_BYTES];
+        packet[..4].copy_from_slice(&[0x47, if begins { 0x40 } else { 0 }, 0x41, 0x10]);
+        let mut payload = 4;
+        if stuffing > 0 {
+            packet[3] = 0x30;
+            packet[4] = stuffing;
+            payload = 5 + usize::from(stuffing);
+        }
+        if start_code && payload + 3 <= PACKET_BYTES {
+            packet[payload..payload + 3].copy_from_slice(&[0, 0, 1]);
+        }
+        packet
+    }
+
+    #[test]
+    fn a_cut_off_stream_ends_where_its_last_frame_begins() {
+        let (table, frame) = (packet(true, false, 0), packet(true, true, 7));
+        let more = packet(false, false, 0);
+        for (stream, whole) in [
+            (vec![&table, &frame, &more, &more, &frame, &more], 4),
+            (vec![&table, &frame, &more, &table], 1),
+            (vec![&table, &frame], 1),
+            (vec![&table, &table], 0),
+            (vec![], 0),
+        ] {
+            let mut bytes: Vec<u8> = stream.into_iter().flatten().copied().collect();
+            // half a packet of the last write is there, too
+            bytes.extend_from_slice(&frame[..100]);
+            assert_eq!(whole_frames(&bytes).len(), whole * PACKET_BYTES);
+        }
+        // an adaptation field that fills the packet leaves no payload
+        assert!(!begins_frame(&packet(true, true, 255)));
+    }
+
+    #[test]
+    fn a_file_that_the_disk_cut_off_is_what_its_hashes_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("segment_1.ts");
+        let (mut writer, file) = create(&path).unwrap();
+        let (frame, more) = (packet(true, true, 0), packet(false, false, 0));
+        for packet in [&frame, &more, &frame, &more] {
+            writer.write_all(packet).unwrap();
+        }
+        {
+            let mut open = lock(&file.open);
+            open.flush_buffer();
+            // the disk took half of a packet more, and then none
+            let mut raw = File::options().append(true).open(&path).unwrap();
+            raw.write_all(&more[..100]).unwrap();
+            open.error = Some(io::ErrorKind::StorageFull.into());
+        }
+        writer.write_all(&frame).unwrap();
+        let closed = file.close().unwrap();
+        let disk = std::fs::read(&path).unwrap();
+        assert_eq!(disk.len(), 2 * PACKET_BYTES);
+        assert_eq!(closed.bytes, disk.len() as u64);
+        assert_eq!(closed.md5, <[u8; 16]>::from(Md5::digest(&disk)));
+        assert_eq!(closed.sha256, <[u8; 32]>::from(Sha256::digest(&disk)));
+        assert!(closed.write_error.is_some());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use crate::app::{self, Parts};
 use crate::cli::{Cli, Command};
@@ -13,7 +14,25 @@ use crate::shutdown::Shutdown;
 use crate::store::Store;
 
 mod check;
+mod report;
 mod status;
+
+/// Everything after the arguments: carries out the command, tells its error, gives the code to exit with. Apart from
+/// `main` itself, so that `examples/soak.rs`, which starts itself as the program, runs what users run.
+pub fn main(cli: &Cli) -> ExitCode {
+    match execute(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            log::error!("{error}");
+            // the log may be off, or not started yet
+            if !log::log_enabled!(log::Level::Error) {
+                let _ = writeln!(std::io::stderr(), "cctv-s3-pipeline: {error}");
+            }
+            log::logger().flush();
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
 
 /// Carries out the command. `Ok` holds the exit code of a command that ran but found something wrong.
 pub fn execute(cli: &Cli) -> Result<u8> {
@@ -30,6 +49,10 @@ pub fn execute(cli: &Cli) -> Result<u8> {
         Command::Status { json } => {
             quiet_log()?;
             status::status(&load(&path)?, *json)
+        }
+        Command::Report { camera, date, json } => {
+            quiet_log()?;
+            report::report(&load(&path)?, camera.as_deref(), date.as_deref(), *json)
         }
         Command::Retry { camera } => {
             quiet_log()?;

@@ -5,13 +5,14 @@
 
 use std::time::Duration;
 
+pub mod coverage;
 #[cfg(test)]
 mod fuzz;
-mod gap;
+pub mod gap;
 mod name;
 mod timestamp;
 
-pub use gap::{Cause, Gap};
+pub use gap::{Cause, Gap, Why};
 pub use name::{CameraName, FileName, Prefix};
 pub use timestamp::Timestamp;
 
@@ -126,6 +127,13 @@ pub struct NewSegment {
     pub md5: [u8; 16],
     pub sha256: [u8; 32],
     pub file: FileName,
+}
+
+impl NewSegment {
+    /// Wall-clock time after the last frame.
+    pub fn end(&self) -> Timestamp {
+        self.start.plus(self.duration)
+    }
 }
 
 /// One row.

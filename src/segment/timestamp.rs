@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use time::OffsetDateTime;
 use time::macros::format_description;
+use time::{Date, OffsetDateTime, Time};
 
 /// A moment in UTC, in milliseconds since 1970. Never used to measure a duration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +39,17 @@ impl Timestamp {
         Self(self.0.saturating_sub(self.0.rem_euclid(3_600_000)))
     }
 
+    /// The start of the UTC day that holds this moment.
+    pub const fn day(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(86_400_000))
+    }
+
+    /// The start of a day in UTC, written as [`Timestamp::date`] writes it.
+    pub fn parse_date(text: &str) -> Option<Self> {
+        let date = Date::parse(text, format_description!("[year]-[month]-[day]")).ok()?;
+        Some(Self::from_seconds(OffsetDateTime::new_utc(date, Time::MIDNIGHT).unix_timestamp()))
+    }
+
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
@@ -58,6 +69,11 @@ impl Timestamp {
         let format =
             format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
         self.date_time().format(&format).unwrap_or_else(|_| self.0.to_string())
+    }
+
+    /// `2026-11-23`, in UTC.
+    pub fn date(self) -> String {
+        self.date_path().replace('/', "-")
     }
 
     /// `2026/11/23`.

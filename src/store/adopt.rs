@@ -1,14 +1,15 @@
 //! Gives a file that has no row its row: what a crash, or a failed write of the row, left behind.
 //!
 //! Called by recovery for all cameras at start, and by a camera's thread for its own camera between two runs;
-//! either way no file of that camera is open. Never deletes footage, and never stops for a single file: what
+//! either way no file of that camera is open. Never deletes footage (of a torn
+//! end it keeps what is whole), and never stops for a single file: what
 //! cannot be read now stays where it is for a later try.
 
 use std::path::Path;
 
-use super::{Inspected, Recovered, Store, files, rows};
+use super::{Inspected, Recovered, Store, files, gaps, rows};
 use crate::error::{Kind, Result};
-use crate::segment::{CameraName, FileName, NewSegment, RunId, TimeSource, Timestamp};
+use crate::segment::{CameraName, FileName, NewSegment, RunId, TimeSource, Timestamp, Why};
 
 /// A start after a lost database adopts for minutes; somebody may be watching the log.
 const PROGRESS_EVERY: usize = 500;
@@ -52,7 +53,7 @@ impl Store {
         recovered: &mut Recovered,
     ) -> Result<()> {
         let mut last: Option<(RunId, Timestamp)> = None;
-        for (file, bytes) in orphans {
+        for (index, (file, bytes)) in orphans.iter().enumerate() {
             let path = self.file_path(camera, *file);
             let (hashes, media) = match self.look(camera, *file, *bytes, inspect) {
                 Ok(Look::Playable(hashes, media)) => (hashes, media),
@@ -76,13 +77,18 @@ impl Store {
                     continue;
                 }
             };
-            last = Some(self.adopt_one(camera, *file, &hashes, &media, last.map(|(run, _)| run))?);
+            let followers = orphans.len() - index - 1;
+            let run = last.map(|(run, _)| run);
+            last = Some(self.adopt_one(camera, *file, &hashes, &media, run, followers)?);
             recovered.adopted += 1;
             if recovered.adopted.is_multiple_of(PROGRESS_EVERY) {
                 log::info!("[store] adopted {} files so far", recovered.adopted);
             }
         }
-        last.map_or(Ok(()), |(run, end)| self.end_run(run, end, "adopted after a crash"))
+        last.map_or(Ok(()), |(run, end)| {
+            let why = self.read(|connection| gaps::why_before(connection, camera, run))?;
+            self.end_run(run, end, &Why::new(why.cause, format!("adopted after a crash: {}", why.reason)))
+        })
     }
 
     /// Everything about one file that the database has no part in. A file that plays is synced here, because the
@@ -99,6 +105,7 @@ impl Store {
             files::remove(&path)?;
             return Ok(Look::Empty);
         }
+        files::cut_broken_tail(&path)?;
         // before anything is concluded from the media: a file that the disk does not give is not "no video"
         let hashes = files::hash(&path)?;
         let trouble = match inspect(&path) {
@@ -124,9 +131,11 @@ impl Store {
         hashes: &files::Hashes,
         media: &Inspected,
         run: Option<RunId>,
+        followers: usize,
     ) -> Result<(RunId, Timestamp)> {
-        let start = Timestamp::from_seconds(file.epoch_seconds());
+        let named = Timestamp::from_seconds(file.epoch_seconds());
         let segment = self.write("adopt segment", |tx| {
+            let start = gaps::start_within(tx, camera, named)?;
             let run = run.map_or_else(|| rows::begin_run(tx, camera, start), Ok)?;
             let new = NewSegment {
                 camera: camera.clone(),
@@ -139,7 +148,7 @@ impl Store {
                 sha256: hashes.sha256,
                 file,
             };
-            self.insert_in(tx, &new)
+            self.insert_in(tx, &new, followers)
         })?;
         log::debug!("[store] adopted {file} of {camera}, {:.1} s of video", media.duration.as_secs_f64());
         Ok((segment.run, segment.end()))
@@ -148,7 +157,7 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{HOUR, at, bench, cam, playable};
+    use super::super::testing::{HOUR, at, bench, cam, playable, stopped};
     use super::*;
     use crate::error::Error;
 
@@ -185,15 +194,17 @@ mod tests {
     fn the_strays_of_one_camera_are_adopted_while_another_one_records() {
         let bench = bench();
         let run = bench.run("a");
-        bench.segment("a", run, HOUR);
+        let first = bench.segment("a", run, HOUR);
         let gone = bench.uploaded("a", run, HOUR + 10);
         bench.sql(&format!("UPDATE segments SET state = 'cleaned' WHERE id = {}", gone.id.0));
-        bench.store.end_run(run, at(HOUR + 20), "stopped").unwrap();
+        bench.store.end_run(run, at(HOUR + 20), &stopped("stopped")).unwrap();
         bench.orphan("a", HOUR + 20, b"its row was refused");
         let open = bench.orphan("b", HOUR + 20, b"being written");
         assert_eq!(bench.store.adopt_strays(&cam("a"), &playable).unwrap(), 1);
         let newest = bench.store.newest(&cam("a"), 1).unwrap().remove(0);
-        assert_eq!((newest.start, newest.sequence, newest.discontinuity), (at(HOUR + 20), 2, 1));
+        let place =
+            (newest.start, newest.sequence - first.sequence, newest.discontinuity - first.discontinuity);
+        assert_eq!(place, (at(HOUR + 20), 2, 1));
         assert!(bench.store.run_end(newest.run).unwrap().unwrap().ended_at.is_some());
         assert_eq!(bench.store.adopt_strays(&cam("a"), &playable).unwrap(), 0);
         assert!(open.exists() && bench.store.newest(&cam("b"), 9).unwrap().is_empty());

@@ -19,7 +19,7 @@ pub struct Moves<'t> {
 
 impl Store {
     /// Does `work` in one transaction.
-    pub fn together<T>(&self, what: &str, work: impl FnOnce(&Moves<'_>) -> Result<T>) -> Result<T> {
+    pub fn together<T>(&self, what: &str, mut work: impl FnMut(&Moves<'_>) -> Result<T>) -> Result<T> {
         self.write(what, |tx| work(&Moves { tx }))
     }
 }

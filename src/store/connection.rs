@@ -1,6 +1,7 @@
 //! Opens the database: folders, settings, migration. Called by [`super::Store::open`].
 //!
-//! Never deletes or repairs anything: a database that cannot be used is an error with a next step.
+//! Never deletes or repairs anything: a database that cannot be used is an error with a next step, or, for the
+//! recorder itself, moved aside (`damage`).
 
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -10,10 +11,13 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::migrate::migrate;
 use super::sql::SqlContext;
+use super::{damage, reserve};
 use crate::error::{Context, Error, Kind, Result};
+use crate::segment::Timestamp;
 
-/// How long to wait for another process's transaction; ours are far shorter.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait for another process's transaction; ours are far shorter. A camera's thread waits here while its
+/// frames come in, and a stop waits for the camera's thread.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// After a burst the write-ahead log shrinks back to this.
 const WAL_LIMIT_BYTES: i64 = 64 << 20;
@@ -26,6 +30,38 @@ pub(super) fn open(database: &Path) -> Result<(Connection, Connection)> {
     // the first process to come creates and migrates, the others wait for it here: SQLite itself would answer
     // "locked" at once while the journal mode changes
     let _first_come = serialize(database)?;
+    open_alone(database)
+}
+
+/// As [`open`], but a damaged database of ours does not stop the start: it is moved aside, to the path that is
+/// returned, and a new one is made.
+pub(super) fn open_or_replace(database: &Path) -> Result<((Connection, Connection), Option<PathBuf>)> {
+    if let Some(folder) = parent(database) {
+        create_folder(folder, "storage.database")?;
+    }
+    let _first_come = serialize(database)?;
+    if !damage::is_noted(database)? {
+        match open_alone(database) {
+            Err(error) if error.kind() == Kind::Damaged && damage::was_ours(database) => {
+                log::error!("[store] {error}");
+            }
+            other => return other.map(|connections| (connections, None)),
+        }
+    }
+    let aside = damage::set_aside(database, Timestamp::now())?;
+    Ok((open_alone(database)?, Some(aside)))
+}
+
+/// With the lock of [`serialize`] held. The disk may have been full when the program ended: the room that is kept for
+/// rows is for opening, too.
+fn open_alone(database: &Path) -> Result<(Connection, Connection)> {
+    match open_pair(database) {
+        Err(error) if error.kind() == Kind::Disk && reserve::open(database) => open_pair(database),
+        answer => answer,
+    }
+}
+
+fn open_pair(database: &Path) -> Result<(Connection, Connection)> {
     let mut writer = connect(database)?;
     migrate(&mut writer, database)?;
     let reader = connect(database)?;
@@ -52,7 +88,8 @@ pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn parent(path: &Path) -> Option<&Path> {
+/// The folder of a file that is not just a name.
+pub(super) fn parent(path: &Path) -> Option<&Path> {
     path.parent().filter(|folder| !folder.as_os_str().is_empty())
 }
 
@@ -92,7 +129,9 @@ fn configure(connection: &Connection, database: &Path) -> Result<()> {
             ),
         ));
     }
-    // FULL: a row that was committed is still there after the plug was pulled
+    // FULL: the log is synced at each commit, so a row that was committed is there after the plug was pulled. With
+    // NORMAL, committed moves could be gone: a `cleaned` row would be `uploaded` again with its file gone (recovery
+    // settles that), but an `uploading` one would be `created` again, and its PUT not be preceded by HEAD.
     connection.pragma_update(None, "synchronous", "FULL").sql(what)?;
     connection.pragma_update(None, "foreign_keys", true).sql(what)?;
     connection.pragma_update(None, "journal_size_limit", WAL_LIMIT_BYTES).sql(what)?;
@@ -113,7 +152,7 @@ mod tests {
         };
         assert_eq!(pragma(&writer, "synchronous"), 2);
         assert_eq!(pragma(&writer, "foreign_keys"), 1);
-        assert_eq!(pragma(&writer, "busy_timeout"), 10_000);
+        assert_eq!(pragma(&writer, "busy_timeout"), 3_000);
         assert!(reader.execute("INSERT INTO runs (camera, started_at) VALUES ('a', 0)", []).is_err());
     }
 
@@ -139,7 +178,7 @@ mod tests {
         let text = "this is not a database, whatever its name says. ".repeat(100);
         fs::write(&path, &text).unwrap();
         let error = open(&path).unwrap_err();
-        assert_eq!(error.kind(), Kind::Data);
+        assert_eq!(error.kind(), Kind::Damaged);
         assert!(error.to_string().contains("move the database aside"), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
@@ -151,8 +190,34 @@ mod tests {
         drop(open(&path).unwrap());
         File::options().write(true).open(&path).unwrap().set_len(6000).unwrap();
         let error = open(&path).map(|_| ()).unwrap_err();
-        assert_eq!(error.kind(), Kind::Data, "{error}");
+        assert_eq!(error.kind(), Kind::Damaged, "{error}");
         assert!(error.to_string().contains("move the database aside"), "{error}");
+    }
+
+    #[test]
+    fn the_recorder_moves_a_damaged_database_of_its_own_aside_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("segments.db");
+        fs::write(&path, "notes of a person. ".repeat(100)).unwrap();
+        assert_eq!(open_or_replace(&path).map(|_| ()).unwrap_err().kind(), Kind::Damaged);
+        assert!(fs::read_to_string(&path).unwrap().starts_with("notes"), "it may be anything");
+
+        fs::write(dir.path().join("segments.db.capture.lock"), "7").unwrap();
+        let (_, aside) = open_or_replace(&path).unwrap();
+        assert!(fs::read_to_string(aside.unwrap()).unwrap().starts_with("notes"));
+        assert_eq!(open_or_replace(&path).unwrap().1, None, "the new one is well");
+    }
+
+    #[test]
+    fn damage_that_opening_does_not_see_is_noted_for_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("segments.db");
+        drop(open(&path).unwrap());
+        damage::note(&path, damage::identity(&path).unwrap().unwrap());
+        assert!(open(&path).is_ok(), "commands that only look move nothing");
+        let aside = open_or_replace(&path).unwrap().1.unwrap();
+        assert!(aside.to_string_lossy().contains("segments.db.corrupt-"));
+        assert_eq!(open_or_replace(&path).unwrap().1, None);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! Never overwrites a file; removes one only where the caller's row allowed it.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use md5::Md5;
@@ -15,6 +16,10 @@ use crate::segment::{CameraName, FileName};
 /// Folder under `segments_dir` for files that hold no video. A camera may have this name, too: what was moved
 /// here lies one level deeper than a camera's own files.
 const UNPLAYABLE: &str = "unplayable";
+
+/// No segment's name: nobody ever adopts it.
+const PROBE: &str = ".probe";
+const PROBE_BYTES: usize = 64 << 10;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hashes {
@@ -42,6 +47,17 @@ pub(super) fn create_synced(folder: &Path) -> Result<()> {
     folder.parent().map_or(Ok(()), sync)
 }
 
+/// Whether a new file can be begun in this folder: a small one is really written, and removed again. No figure of
+/// free space tells as much of rights, inodes, quotas and disks that turned read-only.
+pub(super) fn prove_writable(folder: &Path) -> Result<()> {
+    let path = folder.join(PROBE);
+    let written = fs::write(&path, [0; PROBE_BYTES]);
+    let removed = fs::remove_file(&path);
+    let what = || format!("write in {}", folder.display());
+    written.context(Kind::Disk, what)?;
+    removed.context(Kind::Disk, what)
+}
+
 /// Makes a file's bytes, or a folder's names, outlive a power cut.
 pub(super) fn sync(path: &Path) -> Result<()> {
     File::open(path)
@@ -64,6 +80,31 @@ pub(super) fn hash(path: &Path) -> Result<Hashes> {
         sha256.update(&buffer[..n]);
         bytes += n as u64;
     }
+}
+
+/// Cuts what a crash left behind the last whole packet of a transport stream: part of a packet, or blocks of zeros
+/// that the file was given before its bytes. A file that is no transport stream stays as it is.
+pub(super) fn cut_broken_tail(path: &Path) -> Result<()> {
+    const PACKET: u64 = 188;
+    const SYNC: u8 = 0x47;
+    let what = || format!("cut the broken end of {}", path.display());
+    let file = OpenOptions::new().read(true).write(true).open(path).context(Kind::Disk, what)?;
+    let begins_a_packet = |at: u64| {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).map(|()| byte[0] == SYNC)
+    };
+    let bytes = file.metadata().context(Kind::Disk, what)?.len();
+    if bytes < PACKET || !begins_a_packet(0).context(Kind::Disk, what)? {
+        return Ok(());
+    }
+    let mut whole = bytes - bytes % PACKET;
+    while !begins_a_packet(whole - PACKET).context(Kind::Disk, what)? {
+        whole -= PACKET;
+    }
+    if whole < bytes {
+        file.set_len(whole).context(Kind::Disk, what)?;
+    }
+    Ok(())
 }
 
 /// Removes a file; that it is gone already is fine. Returns whether it was there.
@@ -127,4 +168,28 @@ pub(super) fn move_aside(segments_dir: &Path, camera: &CameraName, file: FileNam
     }
     fs::rename(&from, &to).context(Kind::Disk, || format!("move {} to {}", from.display(), to.display()))?;
     Ok(to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_tail_is_cut_to_whole_packets_and_what_is_no_stream_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("segment_1.ts");
+        let packet = || std::iter::once(0x47).chain([1; 187]);
+        let two: Vec<u8> = packet().chain(packet()).collect();
+        let cut = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            cut_broken_tail(&path).unwrap();
+            fs::read(&path).unwrap()
+        };
+        assert_eq!(cut(&two), two);
+        assert_eq!(cut(&[&two[..], &[0x47, 1, 2]].concat()), two, "part of a packet");
+        assert_eq!(cut(&[&two[..], &[0; 4096]].concat()), two, "blocks that were never written");
+        for other in [&b"no stream"[..], &[0; 500], &b"Gone"[..], b""] {
+            assert_eq!(cut(other), other);
+        }
+    }
 }

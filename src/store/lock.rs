@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(30);
 const LONGEST_ROUND: Duration = Duration::from_secs(30);
 
 impl Role {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Role::Capture => "capture",
             Role::Upload => "upload",
@@ -33,7 +33,10 @@ pub(super) fn take(database: &Path, role: Role) -> Result<RoleLock> {
     for attempt in 1..=TRIES {
         match file.try_lock() {
             Ok(()) => {
-                note_owner(&mut file).context(Kind::Disk, || what(database, role))?;
+                if let Err(error) = note_owner(&mut file) {
+                    // the lock itself holds: a full or read-only disk must not keep anybody from recording
+                    log::debug!("{}: note the process id: {error}", what(database, role));
+                }
                 return Ok(RoleLock { _file: file });
             }
             Err(TryLockError::WouldBlock) if attempt < TRIES => std::thread::sleep(PAUSE),
@@ -99,6 +102,8 @@ fn open(database: &Path, name: &str) -> Result<File> {
         .read(true)
         .write(true)
         .open(&path)
+        // a lock needs no right to write: one left on a disk that turned read-only serves as well
+        .or_else(|error| File::open(&path).map_err(|_| error))
         .context(Kind::Disk, || format!("open {} (give this user write access)", path.display()))
 }
 

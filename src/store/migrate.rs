@@ -23,6 +23,10 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
 
 fn apply(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Result<()> {
     let what = || format!("migrate database {}", path.display());
+    if is_current(connection, migrations.len()).sql(what)? {
+        // no write lock for nothing: another process may hold it for long, and recording must begin all the same
+        return Ok(());
+    }
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).sql(what)?;
     let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0)).sql(what)?;
     let application: i32 = tx.pragma_query_value(None, "application_id", |row| row.get(0)).sql(what)?;
@@ -50,6 +54,12 @@ fn apply(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Resul
     if done == known {
         return Ok(());
     }
+    if done > 0 {
+        log::info!(
+            "[store] migrating {} to version {known}; with years of rows this takes minutes",
+            path.display()
+        );
+    }
     for sql in &migrations[done..] {
         tx.execute_batch(sql).sql(what)?;
     }
@@ -60,6 +70,12 @@ fn apply(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Resul
         log::info!("[store] migrated {} from version {done} to {known}", path.display());
     }
     Ok(())
+}
+
+fn is_current(connection: &Connection, known: usize) -> rusqlite::Result<bool> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    Ok(application == APPLICATION_ID && usize::try_from(version) == Ok(known))
 }
 
 #[cfg(test)]

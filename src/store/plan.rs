@@ -28,6 +28,10 @@ pub(super) struct Facts {
     /// Bytes of all segment files.
     pub total_bytes: u64,
     pub free_bytes: u64,
+    /// What recording itself needs to go on; stays free whatever the limits say.
+    pub floor_bytes: u64,
+    /// Files that must go before new ones can be created: a disk can run out of inodes, too.
+    pub short_files: u64,
     /// The oldest `uploaded` rows, oldest first.
     pub uploaded: Vec<Candidate>,
     /// There are more of them than listed.
@@ -52,20 +56,38 @@ pub(super) struct Plan {
     pub still_short: bool,
 }
 
-/// Where something else fills the disk, giving up every segment would not reach `min_free_mb`. Footage then goes only
-/// for what recording itself needs to go on: this much.
-const FLOOR_BYTES: u64 = 64 << 20;
+/// What is missing.
+#[derive(Clone, Copy)]
+struct Short {
+    bytes: u64,
+    files: u64,
+}
 
+impl Short {
+    fn nothing(self) -> bool {
+        self.bytes == 0 && self.files == 0
+    }
+
+    fn give(&mut self, file: &Candidate) {
+        self.bytes = self.bytes.saturating_sub(file.bytes);
+        self.files = self.files.saturating_sub(1);
+    }
+}
+
+/// Where something else fills the disk, giving up every segment would not reach `min_free_mb`. Footage then goes only
+/// for the floor.
 pub(super) fn plan(limits: &Limits, facts: &Facts, now: Timestamp) -> Plan {
     let over_quota = limits.max_size_bytes.map_or(0, |max| facts.total_bytes.saturating_sub(max));
-    let mut short = over_quota.max(limits.min_free_bytes.saturating_sub(facts.free_bytes));
+    let min_free = limits.min_free_bytes.max(facts.floor_bytes);
+    let mut short =
+        Short { bytes: over_quota.max(min_free.saturating_sub(facts.free_bytes)), files: facts.short_files };
     let mut plan = Plan::default();
 
     let cutoff = now.minus(limits.local_buffer);
     let (expired, kept): (Vec<&Candidate>, Vec<&Candidate>) =
         facts.uploaded.iter().partition(|file| file.end <= cutoff);
     for file in expired {
-        short = short.saturating_sub(file.bytes);
+        short.give(file);
         plan.clean.push(*file);
     }
     take(&kept, &mut short, &mut plan.clean_early);
@@ -75,15 +97,15 @@ pub(super) fn plan(limits: &Limits, facts: &Facts, now: Timestamp) -> Plan {
         return plan;
     }
     let freed = bytes_of(&plan.clean) + bytes_of(&plan.clean_early);
-    let hopeless = short > facts.total_bytes.saturating_sub(freed);
+    let hopeless = short.bytes > facts.total_bytes.saturating_sub(freed);
     if hopeless {
         let over_quota = over_quota.saturating_sub(freed);
-        let floor = limits.min_free_bytes.min(FLOOR_BYTES);
-        short = over_quota.max(floor.saturating_sub(facts.free_bytes.saturating_add(freed)));
+        let free = facts.free_bytes.saturating_add(freed);
+        short.bytes = over_quota.max(facts.floor_bytes.saturating_sub(free));
     }
     take(&facts.waiting.iter().collect::<Vec<_>>(), &mut short, &mut plan.drop);
-    plan.again = short > 0 && facts.more_waiting;
-    plan.still_short = hopeless || (short > 0 && !facts.more_waiting);
+    plan.again = !short.nothing() && facts.more_waiting;
+    plan.still_short = hopeless || (!short.nothing() && !facts.more_waiting);
     plan
 }
 
@@ -97,12 +119,12 @@ pub(super) fn believed_free(at_start: u64, removed: u64, found: u64) -> u64 {
     found.max(at_start.saturating_add(removed))
 }
 
-fn take(from: &[&Candidate], short: &mut u64, into: &mut Vec<Candidate>) {
+fn take(from: &[&Candidate], short: &mut Short, into: &mut Vec<Candidate>) {
     for file in from {
-        if *short == 0 {
+        if short.nothing() {
             return;
         }
-        *short = short.saturating_sub(file.bytes);
+        short.give(file);
         into.push(**file);
     }
 }
@@ -131,6 +153,8 @@ mod tests {
         min_free_mb: u64,
         total_mb: u64,
         free_mb: u64,
+        floor_mb: u64,
+        short_files: u64,
         uploaded: &'static [i64],
         more_uploaded: bool,
         waiting: &'static [i64],
@@ -145,6 +169,8 @@ mod tests {
         min_free_mb: 10,
         total_mb: 50,
         free_mb: 1000,
+        floor_mb: 0,
+        short_files: 0,
         uploaded: &[950, 990],
         more_uploaded: false,
         waiting: &[10, 20],
@@ -231,13 +257,35 @@ mod tests {
             name: "somebody else filled the disk: footage that would not help stays",
             min_free_mb: 1000,
             free_mb: 500,
+            floor_mb: 66,
             expected: (&[], &[1, 2], &[], false, true),
             ..CALM
         },
         Case {
             name: "somebody else filled the disk to the brim: recording goes on with the newest",
             min_free_mb: 1000,
-            free_mb: 64,
+            free_mb: 62,
+            floor_mb: 66,
+            expected: (&[], &[1, 2], &[101, 102], false, true),
+            ..CALM
+        },
+        Case {
+            name: "the floor stays free where the limits ask for less",
+            min_free_mb: 0,
+            free_mb: 63,
+            floor_mb: 66,
+            expected: (&[], &[1, 2], &[101], false, false),
+            ..CALM
+        },
+        Case {
+            name: "no inodes: files go one by one, uploaded ones first, whatever their size",
+            short_files: 3,
+            expected: (&[], &[1, 2], &[101], false, false),
+            ..CALM
+        },
+        Case {
+            name: "no inodes, and somebody else has them",
+            short_files: 9,
             expected: (&[], &[1, 2], &[101, 102], false, true),
             ..CALM
         },
@@ -262,6 +310,8 @@ mod tests {
             let facts = Facts {
                 total_bytes: case.total_mb * MB,
                 free_bytes: case.free_mb * MB,
+                floor_bytes: case.floor_mb * MB,
+                short_files: case.short_files,
                 uploaded: files(1, case.uploaded),
                 more_uploaded: case.more_uploaded,
                 waiting: files(101, case.waiting),

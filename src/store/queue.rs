@@ -147,7 +147,7 @@ impl Store {
         &self,
         id: SegmentId,
         what: &'static str,
-        update: impl FnOnce(&Transaction<'_>) -> Result<usize>,
+        update: impl Fn(&Transaction<'_>) -> Result<usize>,
     ) -> Result<()> {
         match self.step(id, what, update)? {
             None => Ok(()),
@@ -164,7 +164,7 @@ impl Store {
         &self,
         id: SegmentId,
         what: &'static str,
-        update: impl FnOnce(&Transaction<'_>) -> Result<usize>,
+        update: impl Fn(&Transaction<'_>) -> Result<usize>,
     ) -> Result<Option<State>> {
         self.write(what, |tx| {
             if update(tx)? == 1 {

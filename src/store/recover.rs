@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use rusqlite::params;
+use rusqlite::{Transaction, params};
 
 use super::sql::{HAS_FILE, SqlContext, camera, state, unsigned};
-use super::{Inspected, Recovered, Store, files, rows};
+use super::{Inspected, Recovered, Store, coverage, files, rows};
 use crate::error::Result;
-use crate::segment::{CameraName, FileName, RunId, SegmentId, State, Timestamp};
+use crate::segment::{CameraName, Cause, FileName, RunId, SegmentId, State, Timestamp, Why};
 
 /// What a row says of its file.
 pub(super) struct Expected {
@@ -49,6 +49,7 @@ impl Store {
     fn close_dead_runs(&self, now: Timestamp) -> Result<()> {
         self.write("end runs of a dead program", |tx| {
             let what = || "end runs of a dead program";
+            let died = Why::new(Cause::ProgramDown, "program stopped without notice");
             let mut open = tx
                 .prepare_cached("SELECT id, camera, started_at FROM runs WHERE ended_at IS NULL ORDER BY id")
                 .sql(what)?;
@@ -72,10 +73,27 @@ impl Store {
                     ended_at = row.get(1).sql(what)?;
                 }
                 let ended_at = Timestamp::from_millis(ended_at);
-                rows::end_run(tx, RunId(run), ended_at, "program stopped without notice")?;
+                rows::end_run(tx, RunId(run), ended_at, &died)?;
             }
-            Ok(())
+            self.note_deaths(tx, now, &died)
         })
+    }
+
+    /// A program that died while a camera waited for its next run left none that could say so.
+    fn note_deaths(&self, tx: &Transaction<'_>, now: Timestamp, died: &Why) -> Result<()> {
+        let what = || "note the end of a dead program";
+        let Some(last) = coverage::last_sign_of_life(tx)? else { return Ok(()) };
+        let mut cameras = tx
+            .prepare_cached(
+                "SELECT name FROM cameras WHERE (SELECT cause FROM runs INDEXED BY runs_by_time \
+                 WHERE camera = name ORDER BY started_at DESC, id DESC LIMIT 1) <> 'program_down'",
+            )
+            .sql(what)?;
+        let cameras = cameras
+            .query_map([], |row| camera(row, 0))
+            .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
+            .sql(what)?;
+        cameras.iter().try_for_each(|camera| rows::note_outage(tx, camera, last.min(now), died))
     }
 
     fn cameras_with_files(&self) -> Result<Vec<CameraName>> {

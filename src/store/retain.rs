@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use super::plan::{Candidate, Facts, believed_free, plan};
 use super::sql::{HAS_FILE, SqlContext, camera, unsigned};
 use super::{Retained, Store, files, lock};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::segment::{CameraName, FileName, SegmentId, State, Timestamp};
 
 /// Rows a round; short enough that nobody waits long for the database.
@@ -19,37 +19,36 @@ impl Store {
     /// Applies local buffer, quota and free-space rules once.
     pub fn retain(&self, now: Timestamp) -> Result<Retained> {
         self.require_marker()?;
-        let free_at_start = self.free_bytes()?;
-        let mut freed_bytes = 0;
+        let at_start = self.disk()?;
+        let (mut freed_bytes, mut freed_files) = (0, 0);
         let mut retained = Retained::default();
         loop {
             // each round by itself, so that `clean` beside a recorder makes it wait for a moment only
             let _alone = lock::retain_alone(&self.inner.database)?;
             let mut facts = self.facts()?;
-            facts.free_bytes = believed_free(free_at_start, freed_bytes, self.free_bytes()?);
+            let disk = self.disk()?;
+            facts.free_bytes = believed_free(at_start.free_bytes, freed_bytes, disk.free_bytes);
+            facts.floor_bytes = disk.floor_bytes();
+            facts.short_files =
+                disk.short_files(believed_free(at_start.free_files, freed_files, disk.free_files));
             let plan = plan(&self.inner.limits, &facts, now);
 
             let cleaned = self.give_up(&plan.clean, State::Cleaned)?;
             let early = self.give_up(&plan.clean_early, State::Cleaned)?;
             let dropped = self.give_up(&plan.drop, State::Dropped)?;
-            freed_bytes +=
-                [&cleaned, &early, &dropped].iter().flat_map(|gone| gone.iter()).map(|g| g.2).sum::<u64>();
+            for (_, _, bytes) in cleaned.iter().chain(&early).chain(&dropped) {
+                freed_bytes += bytes;
+                freed_files += 1;
+            }
             retained.cleaned += cleaned.len();
             retained.cleaned_early += early.len();
+            retained.dropped_bytes += dropped.iter().map(|(.., bytes)| bytes).sum::<u64>();
             retained.dropped.extend(dropped.into_iter().map(|(camera, file, _)| (camera, file)));
             if !plan.again {
                 retained.still_short = plan.still_short;
                 return Ok(retained);
             }
         }
-    }
-
-    /// Bytes free for us on the disk of the segment folder.
-    pub fn free_bytes(&self) -> Result<u64> {
-        let folder = &self.inner.segments_dir;
-        let disk = rustix::fs::statvfs(folder)
-            .context(Kind::Disk, || format!("read free space of {}", folder.display()))?;
-        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     fn facts(&self) -> Result<Facts> {
@@ -66,6 +65,8 @@ impl Store {
             Ok(Facts {
                 total_bytes,
                 free_bytes: 0,
+                floor_bytes: 0,
+                short_files: 0,
                 more_uploaded: full(&uploaded),
                 more_waiting: full(&waiting),
                 uploaded: candidates(uploaded),
@@ -84,14 +85,8 @@ impl Store {
             moved.filter_map(Result::transpose).collect::<Result<Vec<_>>>()
         })?;
         for (camera, file, bytes) in &given_up {
-            if to == State::Dropped {
-                log::error!(
-                    "[store] dropped {file} of {camera} ({bytes} bytes) before it was uploaded: space is short \
-                     and no uploaded file is left to remove; free space, or see why uploads do not get through"
-                );
-            } else {
-                log::debug!("[store] cleaned {file} of {camera}");
-            }
+            // whoever called says how many were lost: a line for each would fill the log of a week without S3
+            log::debug!("[store] {} {file} of {camera} ({bytes} bytes)", to.as_str());
             if let Err(error) = files::remove(&self.file_path(camera, *file)) {
                 // its row no longer wants it: recovery tries again at the next start
                 log::warn!("[store] {error}");

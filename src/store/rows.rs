@@ -2,14 +2,14 @@
 //!
 //! Never moves a row from one state to another: that is `queue`, `recover` and `retain`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params, params};
 
 use super::sql::{COLUMNS, HAS_FILE, SqlContext, segment, signed, unsigned};
-use super::{RunEnd, Store, files};
+use super::{RunEnd, Store, files, gaps};
 use crate::error::{Error, Kind, Result};
-use crate::segment::{CameraName, FileName, NewSegment, RunId, Segment, SegmentId, State, Timestamp};
+use crate::segment::{CameraName, FileName, NewSegment, RunId, Segment, SegmentId, State, Timestamp, Why};
 use crate::status::CameraState;
 
 impl Store {
@@ -18,9 +18,10 @@ impl Store {
         self.write("begin run", |tx| begin_run(tx, camera, now))
     }
 
-    /// Notes the end of a run. The first end stands: a second call changes nothing.
-    pub fn end_run(&self, run: RunId, now: Timestamp, reason: &str) -> Result<()> {
-        self.write("end run", |tx| end_run(tx, run, now, reason))
+    /// Notes the end of a run; gaps after it are explained by this. The first end stands: a second call changes
+    /// nothing.
+    pub fn end_run(&self, run: RunId, now: Timestamp, why: &Why) -> Result<()> {
+        self.write("end run", |tx| end_run(tx, run, now, why))
     }
 
     /// How a run ended; `None` if there is no such run.
@@ -41,20 +42,36 @@ impl Store {
         })
     }
 
-    /// Folder of one camera's files; created if missing.
+    /// Folder of one camera's files; created if missing, and proved to take a file.
     ///
     /// # Errors
-    /// `Kind::Disk` also when the disk is not mounted: below its mount point nobody would find the footage again.
+    /// `Kind::Disk` also when the disk is full, and when it is not mounted: below its mount point nobody would find
+    /// the footage again.
     pub fn camera_dir(&self, camera: &CameraName) -> Result<PathBuf> {
         self.require_marker()?;
         let folder = self.inner.segments_dir.join(camera.as_str());
         files::create_synced(&folder)?;
+        files::prove_writable(&folder)?;
         Ok(folder)
     }
 
     /// The first name at or after `wanted` that neither a row (of any state) nor a file has.
+    ///
+    /// Recording must go on while the database answers nothing; then the files alone decide. A name of a row whose
+    /// file is gone could only be met again with the clock set back at the same time, and its object in S3 is not
+    /// overwritten even then.
     pub fn free_name(&self, camera: &CameraName, wanted: FileName) -> Result<FileName> {
         let folder = self.inner.segments_dir.join(camera.as_str());
+        self.free_name_by_rows(camera, &folder, wanted).or_else(|_| {
+            let mut name = wanted;
+            while files::exists(&folder.join(name.to_string()))? {
+                name = name.next();
+            }
+            Ok(name)
+        })
+    }
+
+    fn free_name_by_rows(&self, camera: &CameraName, folder: &Path, wanted: FileName) -> Result<FileName> {
         self.read(|connection| {
             let what = || "look for a free name";
             let mut statement = connection
@@ -83,12 +100,19 @@ impl Store {
     /// Adds the row `created`. The file must be on disk, synced, folder synced. Gives key, sequence and
     /// discontinuity.
     pub fn insert(&self, new: &NewSegment) -> Result<Segment> {
-        self.write("add segment", |tx| self.insert_in(tx, new))
+        self.write("add segment", |tx| self.insert_in(tx, new, 0))
     }
 
-    pub(super) fn insert_in(&self, tx: &Transaction<'_>, new: &NewSegment) -> Result<Segment> {
+    /// `followers`: how many older-than-now segments come right after it (adoption).
+    pub(super) fn insert_in(
+        &self,
+        tx: &Transaction<'_>,
+        new: &NewSegment,
+        followers: usize,
+    ) -> Result<Segment> {
         let what = || format!("add segment {} of {}", new.file, new.camera);
-        let (sequence, discontinuity) = next_place(tx, new)?;
+        let (sequence, discontinuity) = next_place(tx, new, followers)?;
+        gaps::account(tx, new)?;
         let key = self.inner.prefix.key(&new.camera, new.file);
         let duration_us = i64::try_from(new.duration.as_micros()).unwrap_or(i64::MAX);
         tx.prepare_cached(
@@ -209,12 +233,20 @@ pub(super) fn begin_run(tx: &Transaction<'_>, camera: &CameraName, now: Timestam
         .sql(|| format!("begin run of {camera}"))
 }
 
-pub(super) fn end_run(tx: &Transaction<'_>, run: RunId, at: Timestamp, reason: &str) -> Result<()> {
+pub(super) fn note_outage(tx: &Transaction<'_>, camera: &CameraName, at: Timestamp, why: &Why) -> Result<()> {
+    let run = begin_run(tx, camera, at)?;
+    end_run(tx, run, at, why)
+}
+
+pub(super) fn end_run(tx: &Transaction<'_>, run: RunId, at: Timestamp, why: &Why) -> Result<()> {
     let known = tx
         .prepare_cached(
-            "UPDATE runs SET ended_at = coalesce(ended_at, ?2), reason = coalesce(reason, ?3) WHERE id = ?1",
+            "UPDATE runs SET ended_at = coalesce(ended_at, ?2), reason = coalesce(reason, ?3), \
+             cause = coalesce(cause, ?4) WHERE id = ?1",
         )
-        .and_then(|mut statement| statement.execute(params![run.0, at.as_millis(), reason]))
+        .and_then(|mut statement| {
+            statement.execute(params![run.0, at.as_millis(), why.reason, why.cause.as_str()])
+        })
         .sql(|| format!("end run {}", run.0))?;
     if known == 0 {
         return Err(Error::new(Kind::Internal, format!("end run {}: there is no such run", run.0)));
@@ -222,8 +254,21 @@ pub(super) fn end_run(tx: &Transaction<'_>, run: RunId, at: Timestamp, reason: &
     Ok(())
 }
 
+/// Where a camera without rows begins to count: the seconds since 2020.
+///
+/// Not at 0, because the camera may be an old one whose database was lost, and its players must see the numbers
+/// rise. A camera closes at most one segment a second (its name is that second), so whatever it counted before
+/// stays below the clock; the numbers fit 31 bits until 2088, which is what some players keep a discontinuity in.
+fn floor(now: Timestamp, file: FileName, followers: usize) -> u64 {
+    const SINCE: i64 = 1_577_836_800;
+    let clock = now.epoch_seconds() - SINCE;
+    // a machine that does not know the time yet may still have files that do
+    let seconds = if clock > 0 { clock } else { file.epoch_seconds() - SINCE };
+    u64::try_from(seconds).unwrap_or(0).saturating_sub(followers as u64)
+}
+
 /// Both numbers go on from the camera's last row, whatever became of it.
-fn next_place(tx: &Transaction<'_>, new: &NewSegment) -> Result<(u64, u64)> {
+fn next_place(tx: &Transaction<'_>, new: &NewSegment, followers: usize) -> Result<(u64, u64)> {
     let last = tx
         .prepare_cached(
             "SELECT sequence, discontinuity, run FROM segments WHERE camera = ?1 \
@@ -238,7 +283,10 @@ fn next_place(tx: &Transaction<'_>, new: &NewSegment) -> Result<(u64, u64)> {
         })
         .sql(|| format!("find last segment of {}", new.camera))?;
     Ok(match last {
-        None => (0, 0),
+        None => {
+            let floor = floor(Timestamp::now(), new.file, followers);
+            (floor, floor)
+        }
         Some((sequence, discontinuity, run)) => (sequence + 1, discontinuity + u64::from(run != new.run)),
     })
 }

@@ -8,7 +8,7 @@ use rusqlite::types::Type;
 use rusqlite::{ErrorCode, Row};
 
 use crate::error::{Error, Kind, Result};
-use crate::segment::{CameraName, FileName, RunId, Segment, SegmentId, State, TimeSource, Timestamp};
+use crate::segment::{CameraName, Cause, FileName, RunId, Segment, SegmentId, State, TimeSource, Timestamp};
 
 /// The states that [`State::has_file`] names. The partial indexes say exactly this, and SQLite uses them only
 /// for queries that repeat it.
@@ -36,11 +36,12 @@ impl<T> SqlContext<T> for rusqlite::Result<T> {
 fn judge(error: &rusqlite::Error) -> (Kind, &'static str) {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (
-            Kind::Data,
-            "; move the database aside and start again: recovery adopts the files that are on disk",
+            Kind::Damaged,
+            "; move the database aside and start again: recovery adopts the files that are on disk (a recorder \
+             that used this database before does so by itself)",
         ),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            (Kind::Data, "; find the process that holds the database for so long (fuser names it)")
+            (Kind::Unreachable, "; find the process that holds the database for so long (fuser names it)")
         }
         Some(ErrorCode::DiskFull) => (Kind::Disk, "; free space on the disk of storage.database"),
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => (
@@ -97,6 +98,14 @@ fn time_source(row: &Row<'_>, index: usize) -> rusqlite::Result<TimeSource> {
     let text: String = row.get(index)?;
     TimeSource::parse(&text).ok_or_else(|| {
         let error = Error::new(Kind::Data, format!("{text:?} is no source of time"));
+        rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(error))
+    })
+}
+
+pub(super) fn cause(row: &Row<'_>, index: usize) -> rusqlite::Result<Cause> {
+    let text: String = row.get(index)?;
+    Cause::parse(&text).ok_or_else(|| {
+        let error = Error::new(Kind::Data, format!("{text:?} is no cause of a gap"));
         rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(error))
     })
 }

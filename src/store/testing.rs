@@ -8,7 +8,9 @@ use sha2::{Digest, Sha256};
 
 use super::{Inspected, Store};
 use crate::config::StorageConfig;
-use crate::segment::{CameraName, FileName, NewSegment, Prefix, RunId, Segment, State, Timestamp};
+use crate::segment::{
+    CameraName, Cause, FileName, NewSegment, Prefix, RunId, Segment, State, Timestamp, Why,
+};
 
 /// 2025-11-23T13:00:00Z: the start of an hour.
 pub(super) const HOUR: i64 = 1_763_902_800;
@@ -46,6 +48,11 @@ pub(super) fn cam(name: &str) -> CameraName {
 
 pub(super) fn at(epoch: i64) -> Timestamp {
     Timestamp::from_seconds(epoch)
+}
+
+/// How a run ends that was asked to.
+pub(super) fn stopped(reason: &str) -> Why {
+    Why::new(Cause::ProgramDown, reason)
 }
 
 /// The inspector that finds ten seconds of good video in every file.
@@ -110,5 +117,12 @@ impl Bench {
 
     pub fn sql(&self, sql: &str) {
         super::guard(&self.store.inner.writer).execute_batch(sql).unwrap();
+    }
+}
+
+impl Store {
+    /// A moment from which nothing could be recorded, and why.
+    pub fn note_outage(&self, camera: &CameraName, at: Timestamp, why: &Why) -> crate::error::Result<()> {
+        self.write("note outage", |tx| super::rows::note_outage(tx, camera, at, why))
     }
 }

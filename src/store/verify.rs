@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::rows::segments;
 use super::sql::{COLUMNS, HAS_FILE, SqlContext, camera, segment};
-use super::{Role, Store, files, lock};
+use super::{Role, Store, files, lock, tiling};
 use crate::error::Result;
 use crate::segment::{CameraName, Segment, State};
 
@@ -32,6 +32,7 @@ impl Store {
         cameras.sort();
         cameras.dedup();
         for camera in cameras {
+            self.read(|connection| tiling::verify_time(connection, &camera, &mut broken))?;
             self.verify_files(&camera, capturing, &mut broken)?;
         }
         Ok(broken)
@@ -164,7 +165,7 @@ fn cameras_of_rows(connection: &Connection) -> Result<Vec<CameraName>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{HOUR, at, bench};
+    use super::super::testing::{HOUR, at, bench, stopped};
     use super::*;
 
     #[test]
@@ -185,17 +186,24 @@ mod tests {
         bench.sql("UPDATE manifests SET pending = 0");
         bench.orphan("a", HOUR + 60, b"no row");
 
+        let first = segments[0].sequence;
         let lines = bench.store.verify().unwrap();
-        for wanted in [
+        let numbers = [
+            format!("segment_1763902840.ts of a (sequence {}) has the key x/segment_1.ts", first + 4),
+            format!(
+                "segment_1763902850.ts of a (sequence {}) has discontinuity 7 after {}",
+                first + 5,
+                segments[0].discontinuity
+            ),
+        ];
+        for wanted in numbers.iter().map(String::as_str).chain([
             "segment_1763902800.ts of a (created) cannot be read",
             "segment_1763902810.ts of a (created) has 26 bytes, its row says 12",
             "segment_1763902820.ts of a (created) no longer matches its hash",
-            "segment_1763902840.ts of a (sequence 4) has the key x/segment_1.ts",
-            "segment_1763902850.ts of a (sequence 5) has discontinuity 7 after 0",
             "segment_1763902860.ts of a has no row",
             "database: segments and bytes by state: 1 entries",
             "database: pending segments by hour: 1 entries",
-        ] {
+        ]) {
             assert!(lines.iter().any(|line| line.starts_with(wanted)), "{wanted} in {lines:#?}");
         }
         assert_eq!(lines.len(), 8, "{lines:#?}");
@@ -239,7 +247,7 @@ mod tests {
             for n in 0..5 {
                 bench.uploaded("a", run, HOUR + round * 4000 + n * 10);
             }
-            bench.store.end_run(run, at(HOUR + round * 4000 + 50), "stopped").unwrap();
+            bench.store.end_run(run, at(HOUR + round * 4000 + 50), &stopped("stopped")).unwrap();
             bench.store.retain(at(HOUR + round * 4000 + 1000)).unwrap();
         }
         assert_eq!(bench.store.verify().unwrap(), [""; 0]);

@@ -199,7 +199,8 @@ fn no_answer(missing: &NoAnswer, place: &Place) -> Trouble {
 /// The link's trouble in an answer that is not a success, or `None` if the answer blames the object.
 fn trouble(answer: &Answer, place: &Place, now: Timestamp) -> Option<Trouble> {
     if matches!(answer.status, 400 | 403) && clock_is_wrong(answer, now) {
-        return Some(misconfigured(clock_sentence(answer, now)));
+        // NTP may set it at any moment, nobody has to act
+        return Some(quiet(clock_sentence(answer, now)));
     }
     if let Some(sentence) = cannot_store(answer, place) {
         // a 5xx may come after the object was stored

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
 
 use super::answer::{self, Expected, Head, Missing, Put as Verdict, Trouble};
+use super::proof;
 use super::s3::{Body, Multipart, Put, S3};
 use crate::segment::{Segment, Timestamp};
 
@@ -113,7 +114,7 @@ impl Attempt<'_> {
             Verdict::Confirmed => Ended::Uploaded,
             Verdict::Unproven => match self.head().await {
                 Head::Same => Ended::Uploaded,
-                Head::Absent => Ended::Link(self.vanished()),
+                Head::Absent => Ended::Link(proof::vanished(self.s3.place())),
                 Head::Other(found) => Ended::Blamed(format!("S3 stored other bytes than were sent: {found}")),
                 Head::Link(trouble) => Ended::Link(trouble),
             },
@@ -186,18 +187,6 @@ impl Attempt<'_> {
              the same camera name and s3.prefix?",
             self.segment.key
         ))
-    }
-
-    fn vanished(&self) -> Trouble {
-        Trouble {
-            reason: format!(
-                "{} answered the upload with success, but the object is not there; is a login page in between?",
-                self.s3.place().host
-            ),
-            misconfigured: false,
-            doubtful: true,
-            stale_credentials: false,
-        }
     }
 }
 

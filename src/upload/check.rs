@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 
-use super::answer::{self, Answer, Expected, Head};
+use super::answer::{self, Answer, Head};
 use super::probe;
+use super::proof;
 use super::s3::{Body, Put, S3, Source};
 use crate::config::S3Config;
 use crate::error::{Error, Kind, Result};
@@ -68,11 +69,7 @@ fn clock(answer: &Answer) -> Result<String> {
 }
 
 async fn verify(s3: &S3, key: &str) -> Result<String> {
-    let expected = Expected {
-        bytes: probe::CONTENT.len() as u64,
-        md5_hex: hex::encode(Md5::digest(probe::CONTENT)),
-        sha256_hex: hex::encode(Sha256::digest(probe::CONTENT)),
-    };
+    let expected = proof::expected(probe::CONTENT);
     match answer::head(&s3.head(key).await, &expected, s3.place(), Timestamp::now()) {
         Head::Same => Ok("HEAD finds the object with its size and hash".into()),
         Head::Absent => Err(Error::new(

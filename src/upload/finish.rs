@@ -26,7 +26,6 @@ pub enum Finish {
 
 impl Finish {
     /// `wait` is how long the row waits if it is blamed, or if the link fails it alone; zero if the link fails all.
-    /// A `failed` segment needs a person, so it is logged as such here.
     pub fn from_end(
         segment: &Segment,
         ended: Ended,
@@ -51,21 +50,8 @@ impl Finish {
             },
             Ended::Link(trouble) => retry(wait, false, trouble.doubtful, trouble.reason),
             Ended::Later(reason) => retry(LATER, false, true, reason),
-            Ended::Blamed(reason) if segment.attempts + 1 < max_retries => {
-                log::warn!(
-                    "[upload] {}: {reason}; try {} of {max_retries}",
-                    segment.key,
-                    segment.attempts + 1
-                );
-                retry(wait, true, false, reason)
-            }
-            Ended::Blamed(error) | Ended::Failed(error) => {
-                log::error!(
-                    "[upload] {} failed: {error}; the file stays, `retry` queues it again",
-                    segment.key
-                );
-                Self::Failed { error }
-            }
+            Ended::Blamed(reason) if segment.attempts + 1 < max_retries => retry(wait, true, false, reason),
+            Ended::Blamed(error) | Ended::Failed(error) => Self::Failed { error },
             Ended::Lost(error) => Self::Lost { error },
         }
     }

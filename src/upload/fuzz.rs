@@ -1,6 +1,5 @@
 //! Answers of strange stores, and manifests as a player reads them back.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use proptest::option;
@@ -9,7 +8,9 @@ use proptest::prelude::*;
 use super::answer::{self, Answer, Expected, Head, Place, Put};
 use super::manifest;
 use crate::fuzz::cases;
-use crate::segment::{CameraName, FileName, RunId, Segment, SegmentId, State, TimeSource, Timestamp};
+use crate::segment::{
+    CameraName, Cause, FileName, Gap, RunId, Segment, SegmentId, State, TimeSource, Timestamp,
+};
 
 const MD5: &str = "0123456789abcdef0123456789abcdef";
 const START: i64 = 1_763_906_400_000;
@@ -129,9 +130,13 @@ proptest! {
         ended in any::<bool>(),
         reason in option::of(any::<String>()),
     ) {
-        let run_ends: HashMap<_, _> = reason.into_iter().map(|reason| (RunId(1), reason)).collect();
+        let gap = |(row, reason): (&Segment, String)| {
+            let (start, end) = (row.end(), row.end().plus(Duration::from_secs(3)));
+            Gap { camera: row.camera.clone(), start, end, cause: Cause::Unknown, reason }
+        };
+        let gaps: Vec<_> = rows.first().zip(reason).map(gap).into_iter().collect();
         let target = Duration::from_secs(10);
-        let hour = manifest::Hour { segments: &rows, run_ends: &run_ends, ended, target };
+        let hour = manifest::Hour { segments: &rows, gaps: &gaps, ended, target };
         let known = rows.iter().take_while(|row| ended || !row.state.is_pending());
         let listed: Vec<_> =
             known.filter(|row| matches!(row.state, State::Uploaded | State::Cleaned)).collect();

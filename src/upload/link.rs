@@ -1,4 +1,4 @@
-//! The link to S3 as a whole: one shared backoff for outages, and log lines that do not repeat. Pure.
+//! The link to S3 as a whole: one shared backoff for outages, and what the log says of them. Pure.
 //!
 //! The worker tells it how attempts ended and asks how many may start now. An outage belongs to the link, so a
 //! hundred waiting segments do not make a hundred retry timers: while the link is down, one probe at a time goes
@@ -7,29 +7,27 @@
 use std::time::{Duration, Instant};
 
 use super::answer::Trouble;
+use crate::repeats::Repeats;
 
 const OUTAGE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// Nothing heals by itself here; a try now and then finds out when a person has acted.
-const MISCONFIGURED_WAIT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(300));
-/// The same cause is logged at most this often.
-const REPEAT_EVERY: Duration = Duration::from_secs(60);
+/// Mostly a person must act, and a try now and then finds out when; but a clock is set, or a new right is known
+/// everywhere, within seconds.
+const MISCONFIGURED_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 
 /// How the link is; owned by the worker.
 #[derive(Debug, Default)]
 pub struct Link {
     down: Option<Down>,
+    repeats: Repeats,
 }
 
 #[derive(Debug)]
 struct Down {
-    since: Instant,
     failures: u32,
     /// No attempt starts before this.
     next_probe: Instant,
     wait: Duration,
     misconfigured: bool,
-    /// The cause last logged, when, and how often it came again since.
-    logged: (String, Instant, u32),
 }
 
 impl Link {
@@ -37,47 +35,40 @@ impl Link {
     /// `jitter` is in 0..1 and spreads the wait over its upper half.
     pub fn failed(&mut self, now: Instant, trouble: &Trouble, jitter: f64) -> Option<String> {
         let (first, cap) = if trouble.misconfigured { MISCONFIGURED_WAIT } else { OUTAGE_WAIT };
-        let Some(down) = &mut self.down else {
-            self.down = Some(Down {
-                since: now,
-                failures: 1,
-                next_probe: now + spread(first, jitter),
-                wait: first,
-                misconfigured: trouble.misconfigured,
-                logged: (trouble.reason.clone(), now, 0),
-            });
-            return Some(trouble.reason.clone());
-        };
-        down.failures += 1;
-        // attempts that were already under way when the link went down are one outage, not several
-        if now >= down.next_probe || trouble.misconfigured != down.misconfigured {
-            let same = trouble.misconfigured == down.misconfigured;
-            down.wait = if same { (down.wait * 2).min(cap) } else { first };
-            down.misconfigured = trouble.misconfigured;
-            down.next_probe = now + spread(down.wait, jitter);
+        match &mut self.down {
+            None => {
+                self.down = Some(Down {
+                    failures: 1,
+                    next_probe: now + spread(first, jitter),
+                    wait: first,
+                    misconfigured: trouble.misconfigured,
+                });
+            }
+            Some(down) => {
+                down.failures += 1;
+                // attempts that were already under way when the link went down are one outage, not several
+                if now >= down.next_probe || trouble.misconfigured != down.misconfigured {
+                    let same = trouble.misconfigured == down.misconfigured;
+                    down.wait = if same { (down.wait * 2).min(cap) } else { first };
+                    down.misconfigured = trouble.misconfigured;
+                    down.next_probe = now + spread(down.wait, jitter);
+                }
+            }
         }
-        let (cause, at, repeats) = &mut down.logged;
-        if *cause == trouble.reason && now.duration_since(*at) < REPEAT_EVERY {
-            *repeats += 1;
-            return None;
-        }
-        let line = match *repeats {
-            0 => trouble.reason.clone(),
-            times if *cause == trouble.reason => format!("{} (again, {} times)", trouble.reason, times + 1),
-            times => format!("{} (before that, {times} more times: {cause})", trouble.reason),
-        };
-        down.logged = (trouble.reason.clone(), now, 0);
-        Some(line)
+        self.repeats.failed(&trouble.reason, now)
     }
 
-    /// Notes an answer that S3 itself gave. Returns the line to log if this ended an outage.
+    /// Notes an answer that S3 itself gave. Returns the line to log if this ended an outage that a line told of.
     pub fn succeeded(&mut self, now: Instant) -> Option<String> {
-        let down = self.down.take()?;
-        let failures = match down.failures {
-            1 => "1 failure".to_owned(),
-            many => format!("{many} failures"),
-        };
-        Some(format!("recovered after {failures}, {}", human(now.duration_since(down.since))))
+        self.down.take()?;
+        self.repeats.recovered(now)
+    }
+
+    /// What kept it down may be over: the next probe is due at once.
+    pub fn try_now(&mut self, now: Instant) {
+        if let Some(down) = &mut self.down {
+            down.next_probe = now;
+        }
     }
 
     pub fn is_up(&self) -> bool {
@@ -122,16 +113,6 @@ fn spread(wait: Duration, jitter: f64) -> Duration {
     wait.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
 }
 
-/// `8 s`, `12 min`, `3 h 5 min`.
-fn human(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +130,15 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_was_set_ends_the_wait_for_the_next_probe() {
+        let (mut link, now) = (Link::default(), Instant::now());
+        link.failed(now, &outage("the clock is wrong"), 1.0);
+        assert_eq!(link.free_slots(now, 0, 4), 0);
+        link.try_now(now);
+        assert_eq!(link.free_slots(now, 0, 4), 1);
+    }
+
+    #[test]
     fn the_wait_doubles_from_one_second_to_a_minute() {
         let (mut link, mut now, mut waits) = (Link::default(), Instant::now(), Vec::new());
         for _ in 0..9 {
@@ -161,15 +151,15 @@ mod tests {
     }
 
     #[test]
-    fn a_misconfiguration_is_tried_every_one_to_five_minutes() {
+    fn a_misconfiguration_is_tried_ever_more_seldom_up_to_every_five_minutes() {
         let (mut link, mut now, mut waits) = (Link::default(), Instant::now(), Vec::new());
-        for _ in 0..4 {
+        for _ in 0..8 {
             link.failed(now, &wrong_keys(), 1.0);
             let next = link.next_probe().unwrap();
             waits.push(next.duration_since(now).as_secs());
             now = next;
         }
-        assert_eq!(waits, [60, 120, 240, 300]);
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300]);
     }
 
     #[test]
@@ -194,17 +184,19 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_is_logged_once_a_minute_with_its_count_and_then_one_recovery() {
+    fn an_outage_of_an_hour_is_fewer_than_twenty_lines() {
         let (mut link, start) = (Link::default(), Instant::now());
-        assert_eq!(link.failed(start, &outage("refused"), 1.0).as_deref(), Some("refused"));
-        for second in 1..60 {
-            assert_eq!(link.failed(at(start, second), &outage("refused"), 1.0), None);
+        let mut lines = Vec::new();
+        let mut now = start;
+        while now < at(start, 3600) {
+            let cause = if lines.len() % 2 == 0 { "refused" } else { "timed out" };
+            lines.extend(link.failed(now, &outage(cause), 0.0));
+            now = link.next_probe().unwrap();
         }
-        let line = link.failed(at(start, 60), &outage("refused"), 1.0).unwrap();
-        assert_eq!(line, "refused (again, 60 times)");
-        assert_eq!(link.failed(at(start, 61), &outage("timed out"), 1.0).as_deref(), Some("timed out"));
-        assert_eq!(link.succeeded(at(start, 720)).as_deref(), Some("recovered after 62 failures, 12 min"));
-        assert_eq!(link.succeeded(at(start, 721)), None);
+        lines.extend(link.succeeded(now));
+        assert!((5..20).contains(&lines.len()), "{lines:#?}");
+        assert!(lines.last().unwrap().starts_with("recovered after 1"), "{lines:#?}");
+        assert_eq!(link.succeeded(now), None);
     }
 
     #[test]

@@ -5,23 +5,18 @@
 //! grows at its end; but `retry` may put a failed segment back on its way, and then it becomes shorter for a while
 //! and takes the segment in where it belongs. So it has no type that promises otherwise until the hour is over.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::segment::{RunId, Segment, State, Timestamp};
-
-/// A hole between two segments that is longer than this is a gap; shorter ones are rounding of wall-clock times.
-const HOLE: Duration = Duration::from_secs(1);
-/// Between two runs nothing was recorded for sure: there a hole is told as soon as it is longer than a frame or so.
-const RUN_HOLE: Duration = Duration::from_millis(100);
+use crate::segment::gap::TOLERANCE;
+use crate::segment::{self, Segment, State, Timestamp};
 
 /// What is known beside the rows.
 pub struct Hour<'a> {
     /// All rows of the hour in sequence order, any state.
     pub segments: &'a [Segment],
-    /// Why runs ended, for those runs after which a gap may lie.
-    pub run_ends: &'a HashMap<RunId, String>,
+    /// The gaps that touch the hour, in order of time; also one that began hours before.
+    pub gaps: &'a [segment::Gap],
     /// The hour is over and nothing of it can still become uploaded.
     pub ended: bool,
     pub target: Duration,
@@ -32,6 +27,7 @@ pub struct Hour<'a> {
 struct Gap {
     start: Timestamp,
     end: Timestamp,
+    cause: &'static str,
     reason: String,
 }
 
@@ -83,8 +79,10 @@ pub fn text(hour: &Hour<'_>) -> Option<String> {
 }
 
 fn write_segment(text: &mut String, segment: &Segment, before: Option<&Segment>, gap_since: bool) {
-    let joined = before.is_some_and(|before| before.run == segment.run && !gap_since);
-    if before.is_some() && !joined {
+    let same_run = before.is_some_and(|before| before.run == segment.run && !gap_since);
+    // a clock that was set back leaves no gap, but the sum of the durations is not the time any more
+    let joined = same_run && before.is_some_and(|before| before.end().since(segment.start) <= TOLERANCE);
+    if before.is_some() && !same_run {
         text.push_str("#EXT-X-DISCONTINUITY\n");
     }
     if !joined {
@@ -96,63 +94,66 @@ fn write_segment(text: &mut String, segment: &Segment, before: Option<&Segment>,
 fn write_gap(text: &mut String, gap: &Gap) {
     let _ = writeln!(
         text,
-        "#EXT-X-DATERANGE:ID=\"gap-{}\",CLASS=\"gap\",START-DATE=\"{}\",DURATION={:.3},X-REASON=\"{}\"",
+        "#EXT-X-DATERANGE:ID=\"gap-{}\",CLASS=\"gap\",START-DATE=\"{}\",DURATION={:.3},X-CAUSE=\"{}\",X-REASON=\"{}\"",
         gap.start.as_millis(),
         gap.start.rfc3339(),
         gap.end.since(gap.start).as_secs_f64(),
+        gap.cause,
         quotable(&gap.reason),
     );
 }
 
 fn items<'a>(hour: &Hour<'a>) -> Vec<Item<'a>> {
     let mut items: Vec<Item<'a>> = Vec::new();
+    let mut gaps = hour.gaps.iter().peekable();
     let mut before: Option<&Segment> = None;
     for segment in hour.segments {
         if segment.state.is_pending() && !hour.ended {
-            break;
+            return items;
         }
-        if let Some(before) = before
-            && segment.start.since(before.end()) > if before.run == segment.run { HOLE } else { RUN_HOLE }
-        {
-            let reason = hole_reason(before, segment, hour.run_ends);
-            push_gap(&mut items, Gap { start: before.end(), end: segment.start, reason });
+        while let Some(gap) = gaps.next_if(|gap| gap.end <= segment.start.plus(TOLERANCE)) {
+            push_noted(&mut items, gap, before);
         }
-        match missing_reason(segment.state) {
+        match missing(segment.state) {
             None => items.push(Item::Segment(segment)),
-            Some(reason) => {
-                push_gap(&mut items, Gap { start: segment.start, end: segment.end(), reason: reason.into() })
+            Some((cause, reason)) => {
+                let (start, end) = (segment.start, segment.end());
+                push_gap(&mut items, Gap { start, end, cause, reason: reason.into() });
             }
         }
         before = Some(segment);
     }
+    gaps.for_each(|gap| push_noted(&mut items, gap, before));
     items
+}
+
+/// A gap of the database, where it follows the segment before: rows are in the order of recording, and where a clock
+/// was set back a gap may belong to an earlier life of the same hour.
+fn push_noted(items: &mut Vec<Item<'_>>, gap: &segment::Gap, before: Option<&Segment>) {
+    if before.is_none_or(|before| before.end() <= gap.start.plus(TOLERANCE)) {
+        let (start, end, cause) = (gap.start, gap.end, gap.cause.as_str());
+        push_gap(items, Gap { start, end, cause, reason: gap.reason.clone() });
+    }
 }
 
 /// Neighbouring gaps with one reason are one gap.
 fn push_gap(items: &mut Vec<Item<'_>>, gap: Gap) {
     match items.last_mut() {
-        Some(Item::Gap(last)) if last.reason == gap.reason && gap.start.since(last.end) <= HOLE => {
+        Some(Item::Gap(last)) if last.reason == gap.reason && gap.start.since(last.end) <= TOLERANCE => {
             last.end = gap.end;
         }
         _ => items.push(Item::Gap(gap)),
     }
 }
 
-fn hole_reason(before: &Segment, after: &Segment, run_ends: &HashMap<RunId, String>) -> String {
-    if before.run == after.run {
-        return "the camera sent no video".into();
-    }
-    run_ends.get(&before.run).cloned().unwrap_or_else(|| "the recorder stopped without notice".into())
-}
-
-/// Why a row is not in the list; `None` if it is.
-fn missing_reason(state: State) -> Option<&'static str> {
+/// Why a row is not in the list, in a word and in a sentence; `None` if it is.
+fn missing(state: State) -> Option<(&'static str, &'static str)> {
     match state {
         State::Uploaded | State::Cleaned => None,
-        State::Lost => Some("recorded, but the file was lost before its upload"),
-        State::Dropped => Some("recorded, but the disk was full before its upload"),
-        State::Failed => Some("recorded, but S3 refused the upload"),
-        State::Created | State::Uploading | State::Retry => Some("recorded, not uploaded yet"),
+        State::Lost => Some(("lost", "recorded, but the file was lost before its upload")),
+        State::Dropped => Some(("dropped", "recorded, but the disk was full before its upload")),
+        State::Failed => Some(("refused", "recorded, but S3 refused the upload")),
+        State::Created | State::Uploading | State::Retry => Some(("waiting", "recorded, not uploaded yet")),
     }
 }
 

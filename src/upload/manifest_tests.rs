@@ -3,7 +3,7 @@
 use m3u8_rs::{MediaPlaylist, MediaPlaylistType, Playlist};
 
 use super::*;
-use crate::segment::{CameraName, FileName, SegmentId};
+use crate::segment::{CameraName, Cause, FileName, RunId, SegmentId};
 
 const START: i64 = 1_763_906_400_000;
 
@@ -31,9 +31,18 @@ fn row(number: u64, offset_ms: i64, run: i64, state: State) -> Segment {
     }
 }
 
+fn gap(from_ms: i64, to_ms: i64, cause: Cause, reason: &str) -> segment::Gap {
+    let at = |ms| Timestamp::from_millis(START + ms);
+    let camera = CameraName::new("cam").unwrap();
+    segment::Gap { camera, start: at(from_ms), end: at(to_ms), cause, reason: reason.into() }
+}
+
 fn write(segments: &[Segment], ended: bool) -> String {
-    let run_ends = HashMap::from([(RunId(1), "the camera \"closed\"\nthe connection".to_owned())]);
-    let hour = Hour { segments, run_ends: &run_ends, ended, target: Duration::from_secs(10) };
+    write_with(segments, &[], ended)
+}
+
+fn write_with(segments: &[Segment], gaps: &[segment::Gap], ended: bool) -> String {
+    let hour = Hour { segments, gaps, ended, target: Duration::from_secs(10) };
     text(&hour).unwrap_or_default()
 }
 
@@ -92,68 +101,100 @@ fn nothing_is_written_before_the_first_uploaded_segment() {
     assert_eq!(write(&[row(0, 0, 1, State::Lost)], true), "");
 }
 
+/// Length, cause and reason of each gap that the text tells.
+#[track_caller]
+fn assert_tells(rows: &[Segment], noted: &[segment::Gap], gaps: &[(&str, &str, &str)]) {
+    let text = write_with(rows, noted, true);
+    let found: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("#EXT-X-DATERANGE:"))
+        .map(|line| {
+            let (_, rest) = line.split_once("DURATION=").unwrap();
+            let (duration, rest) = rest.split_once(",X-CAUSE=").unwrap();
+            let (cause, reason) = rest.split_once(",X-REASON=").unwrap();
+            (duration, cause.trim_matches('"'), reason.trim_matches('"'))
+        })
+        .collect();
+    assert_eq!(found, gaps, "{text}");
+    parse(&text);
+}
+
 #[test]
 fn every_gap_says_where_how_long_and_why() {
-    for (rows, gaps) in [
-        // two runs with 30 s between them
+    let uploaded = |number, offset, run| row(number, offset, run, State::Uploaded);
+    let outage = "the camera \"closed\"\nthe connection";
+    let told = "the camera 'closed' the connection";
+    for (rows, noted, gaps) in [
+        // between two runs
         (
-            vec![row(0, 0, 1, State::Uploaded), row(1, 40_000, 2, State::Uploaded)],
-            vec![("30.000", "the camera 'closed' the connection")],
+            vec![uploaded(0, 0, 1), uploaded(1, 40_000, 2)],
+            vec![gap(10_000, 40_000, Cause::Unreachable, outage)],
+            vec![("30.000", "unreachable", told)],
         ),
-        // a run whose end nobody noted
+        // one after the other, then inside a run
         (
-            vec![row(0, 0, 7, State::Uploaded), row(1, 40_000, 8, State::Uploaded)],
-            vec![("30.000", "the recorder stopped without notice")],
+            vec![uploaded(0, 0, 1), uploaded(1, 40_000, 2), uploaded(2, 55_000, 2)],
+            vec![
+                gap(10_000, 20_000, Cause::Unreachable, outage),
+                gap(20_000, 40_000, Cause::Denied, "401"),
+                gap(50_000, 55_000, Cause::Clock, "set forward"),
+            ],
+            vec![
+                ("10.000", "unreachable", told),
+                ("20.000", "denied", "401"),
+                ("5.000", "clock", "set forward"),
+            ],
         ),
-        // a hole inside a run
+        // from an hour before into this one, and from this one into the next
         (
-            vec![row(0, 0, 1, State::Uploaded), row(1, 12_000, 1, State::Uploaded)],
-            vec![("2.000", "the camera sent no video")],
+            vec![uploaded(0, 20_000, 1)],
+            vec![
+                gap(-9_000_000, 20_000, Cause::ProgramDown, "stopped"),
+                gap(30_000, 9_000_000, Cause::Stalled, "silent"),
+            ],
+            vec![("9020.000", "program_down", "stopped"), ("8970.000", "stalled", "silent")],
         ),
         // rounding is no gap
-        (vec![row(0, 0, 1, State::Uploaded), row(1, 10_900, 1, State::Uploaded)], vec![]),
-        // the clock stepped back
-        (vec![row(0, 0, 1, State::Uploaded), row(1, 3_000, 2, State::Uploaded)], vec![]),
+        (vec![uploaded(0, 0, 1), uploaded(1, 10_100, 2)], vec![], vec![]),
+        // the clock was set back: the gap of the hour's first life is told in its place only
+        (
+            vec![uploaded(0, 0, 1), uploaded(1, 40_000, 2), uploaded(2, 5_000, 2), uploaded(3, 45_000, 2)],
+            vec![gap(15_000, 40_000, Cause::Unreachable, outage)],
+            vec![("25.000", "unreachable", told)],
+        ),
+    ] {
+        assert_tells(&rows, &noted, &gaps);
+    }
+}
+
+#[test]
+fn what_was_recorded_but_is_not_in_s3_is_a_gap_too() {
+    let uploaded = |number, offset, run| row(number, offset, run, State::Uploaded);
+    for (rows, gaps) in [
         // two lost ones are one gap, the dropped one another
         (
             vec![
-                row(0, 0, 1, State::Uploaded),
+                uploaded(0, 0, 1),
                 row(1, 10_000, 1, State::Lost),
                 row(2, 20_000, 1, State::Lost),
                 row(3, 30_000, 1, State::Dropped),
-                row(4, 40_000, 1, State::Uploaded),
+                uploaded(4, 40_000, 1),
             ],
             vec![
-                ("20.000", "recorded, but the file was lost before its upload"),
-                ("10.000", "recorded, but the disk was full before its upload"),
+                ("20.000", "lost", "recorded, but the file was lost before its upload"),
+                ("10.000", "dropped", "recorded, but the disk was full before its upload"),
             ],
         ),
         // at the end, and at the beginning
         (
+            vec![row(0, 0, 1, State::Failed), uploaded(1, 10_000, 1), row(2, 20_000, 1, State::Failed)],
             vec![
-                row(0, 0, 1, State::Failed),
-                row(1, 10_000, 1, State::Uploaded),
-                row(2, 20_000, 1, State::Failed),
-            ],
-            vec![
-                ("10.000", "recorded, but S3 refused the upload"),
-                ("10.000", "recorded, but S3 refused the upload"),
+                ("10.000", "refused", "recorded, but S3 refused the upload"),
+                ("10.000", "refused", "recorded, but S3 refused the upload"),
             ],
         ),
     ] {
-        let text = write(&rows, true);
-        let found: Vec<(String, String)> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("#EXT-X-DATERANGE:"))
-            .map(|line| {
-                let (_, rest) = line.split_once("DURATION=").unwrap();
-                let (duration, reason) = rest.split_once(",X-REASON=").unwrap();
-                (duration.to_owned(), reason.trim_matches('"').to_owned())
-            })
-            .collect();
-        let gaps: Vec<(String, String)> = gaps.into_iter().map(|(a, b)| (a.into(), b.into())).collect();
-        assert_eq!(found, gaps, "{text}");
-        parse(&text);
+        assert_tells(&rows, &[], &gaps);
     }
 }
 
@@ -173,4 +214,20 @@ fn players_are_told_of_a_jump_exactly_where_one_is() {
         playlist.segments.iter().map(|s| (s.discontinuity, s.program_date_time.is_some())).collect();
     assert_eq!(jumps, [(false, true), (false, false), (true, true), (true, true), (false, false)]);
     assert_eq!(playlist.media_sequence, 101);
+}
+
+#[test]
+fn after_the_clock_was_set_back_the_time_is_said_again_and_the_durations_stay() {
+    let rows = [
+        row(0, 0, 1, State::Uploaded),
+        row(1, 10_000, 1, State::Uploaded),
+        row(2, -3_580_000, 1, State::Uploaded),
+        row(3, -3_570_000, 1, State::Uploaded),
+    ];
+    let playlist = parse(&write(&rows, true));
+    let times: Vec<_> = playlist.segments.iter().map(|segment| segment.program_date_time.is_some()).collect();
+    assert_eq!(times, [true, false, true, false]);
+    let told = playlist.segments[2].program_date_time.unwrap().timestamp_millis();
+    assert_eq!(told, START - 3_580_000);
+    assert!(playlist.segments.iter().all(|segment| !segment.discontinuity && segment.duration > 10.0));
 }

@@ -9,13 +9,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
+use sha2::Sha256;
 
-use super::answer::{self, Trouble};
+use super::answer::Trouble;
 use super::link::object_backoff;
 use super::manifest;
+use super::proof;
 use super::s3::{Body, Put, S3};
 use crate::error::Result;
-use crate::segment::{CameraName, RunId, Segment, Timestamp};
+use crate::repeats::Repeats;
+use crate::segment::{CameraName, Segment, Timestamp};
 use crate::store::{OpenManifest, Store};
 
 const REWRITE_EVERY: Duration = Duration::from_secs(60);
@@ -28,11 +31,16 @@ pub struct Manifests {
     pub s3: Arc<S3>,
     pub store: Store,
     pub target: Duration,
-    /// Hours that failed while others were written: how often, and until when they rest.
-    pub resting: Arc<Mutex<Resting>>,
+    pub memory: Arc<Mutex<Memory>>,
 }
 
-pub type Resting = HashMap<(CameraName, Timestamp), (u32, Instant)>;
+/// What one pass leaves to the next.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Hours that failed while others were written: how often, and until when they rest.
+    resting: HashMap<(CameraName, Timestamp), (u32, Instant)>,
+    repeats: Repeats,
+}
 
 /// Whether, and how, a manifest is written now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +61,7 @@ impl Manifests {
         let open = match self.store.call(Store::open_manifests).await {
             Ok(open) => open,
             Err(error) => {
-                log::warn!("[upload] read open manifests: {error}");
+                self.say(&format!("read open manifests: {error}"));
                 return Ok(0);
             }
         };
@@ -67,7 +75,7 @@ impl Manifests {
             let texts = match self.texts(&hour, ended).await {
                 Ok(texts) => texts,
                 Err(error) => {
-                    log::warn!("[upload] read the hour {} of {}: {error}", hour.hour, hour.camera);
+                    self.say(&format!("read the hour {} of {}: {error}", hour.hour, hour.camera));
                     continue;
                 }
             };
@@ -76,11 +84,11 @@ impl Manifests {
                 continue;
             }
             written += 1;
-            self.resting().remove(&place(&hour));
+            self.memory().resting.remove(&place(&hour));
             let noted = self.store.call(move |store| store.manifest_written(&hour, now, ended)).await;
             if let Err(error) = noted {
                 // it is then simply written again
-                log::warn!("[upload] note a written manifest: {error}");
+                self.say(&format!("note a written manifest: {error}"));
             }
         }
         self.judge(written, failed)
@@ -96,46 +104,48 @@ impl Manifests {
 
     /// The link's trouble, if nothing got through; else each hour that failed rests, longer each time.
     fn judge(&self, written: usize, failed: Vec<(OpenManifest, Trouble)>) -> Result<usize, Trouble> {
-        let mut resting = self.resting();
+        let mut memory = self.memory();
+        if failed.is_empty() && memory.resting.is_empty() {
+            memory.well();
+        }
         let mut of_the_link = None;
         for (hour, trouble) in failed {
             let place = place(&hour);
-            if written == 0 && !resting.contains_key(&place) {
+            if written == 0 && !memory.resting.contains_key(&place) {
                 of_the_link = Some(trouble);
                 continue;
             }
-            let times = resting.get(&place).map_or(1, |(times, _)| times.saturating_add(1));
+            let times = memory.resting.get(&place).map_or(1, |(times, _)| times.saturating_add(1));
             let wait = object_backoff(times, fastrand::f64());
-            log::warn!(
-                "[upload] manifest of {} {}: {}; it is tried again in {} s",
-                hour.camera,
-                hour.hour,
-                trouble.reason,
-                wait.as_secs()
-            );
-            resting.insert(place, (times, Instant::now() + wait));
+            let (reason, seconds) = (&trouble.reason, wait.as_secs());
+            memory.say(&format!("{} {}: {reason}; it is tried again in {seconds} s", hour.camera, hour.hour));
+            memory.resting.insert(place, (times, Instant::now() + wait));
         }
         of_the_link.map_or(Ok(written), Err)
     }
 
     fn rests(&self, hour: &OpenManifest) -> bool {
-        self.resting().get(&place(hour)).is_some_and(|(_, until)| Instant::now() < *until)
+        self.memory().resting.get(&place(hour)).is_some_and(|(_, until)| Instant::now() < *until)
     }
 
-    fn resting(&self) -> MutexGuard<'_, Resting> {
-        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn say(&self, cause: &str) {
+        self.memory().say(cause);
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Key and text of the hour's manifests: one beside the segments; more only if `s3.prefix` was changed within
     /// the hour.
     async fn texts(&self, hour: &OpenManifest, ended: bool) -> Result<Vec<(String, String)>> {
         let (camera, start) = (hour.camera.clone(), hour.hour);
-        let (segments, run_ends) = self
+        let (segments, gaps) = self
             .store
             .call(move |store| {
                 let segments = store.hour(&camera, start)?;
-                let run_ends = run_ends(store, &segments)?;
-                Ok((segments, run_ends))
+                let gaps = store.gaps(&camera, start, start.plus(HOUR))?;
+                Ok((segments, gaps))
             })
             .await?;
         let mut folders: BTreeMap<String, Vec<Segment>> = BTreeMap::new();
@@ -144,8 +154,7 @@ impl Manifests {
             folders.entry(folder).or_default().push(segment);
         }
         let text = |(folder, segments): (String, Vec<Segment>)| {
-            let hour =
-                manifest::Hour { segments: &segments, run_ends: &run_ends, ended, target: self.target };
+            let hour = manifest::Hour { segments: &segments, gaps: &gaps, ended, target: self.target };
             Some((format!("{folder}/{FILE}"), manifest::text(&hour)?))
         };
         Ok(folders.into_iter().filter_map(text).collect())
@@ -156,12 +165,28 @@ impl Manifests {
             key,
             content_type: "application/vnd.apple.mpegurl",
             md5: Md5::digest(&text).into(),
+            sha256: Some(Sha256::digest(&text).into()),
             // `retry` may bring a failed segment into an hour that was final
             cache_control: Some(if ended { "max-age=300" } else { "no-cache" }),
             ..Put::default()
         };
+        let expected = proof::expected(text.as_bytes());
         let reply = self.s3.put(&put, Body::Bytes(Bytes::from(text))).await;
-        answer::plain(&reply, self.s3.place(), Timestamp::now())
+        proof::stored(&self.s3, key, &reply, &expected).await
+    }
+}
+
+impl Memory {
+    fn say(&mut self, cause: &str) {
+        if let Some(line) = self.repeats.failed(cause, Instant::now()) {
+            log::warn!("[upload] manifests: {line}");
+        }
+    }
+
+    fn well(&mut self) {
+        if let Some(line) = self.repeats.recovered(Instant::now()) {
+            log::info!("[upload] manifests: {line}");
+        }
     }
 }
 
@@ -178,19 +203,6 @@ fn due(hour: &OpenManifest, now: Timestamp, target: Duration, stopping: bool) ->
     let changed = hour.changes > hour.written_changes;
     let rested = hour.written_at.is_none_or(|at| now.since(at) >= REWRITE_EVERY || now < at);
     if changed && (rested || stopping) { Due::Open } else { Due::Not }
-}
-
-/// Why the runs ended after which this hour has segments of another.
-fn run_ends(store: &Store, segments: &[Segment]) -> Result<HashMap<RunId, String>> {
-    let mut run_ends = HashMap::new();
-    for pair in segments.windows(2) {
-        if pair[0].run != pair[1].run
-            && let Some(reason) = store.run_end(pair[0].run)?.and_then(|end| end.reason)
-        {
-            run_ends.insert(pair[0].run, reason);
-        }
-    }
-    Ok(run_ends)
 }
 
 #[cfg(test)]

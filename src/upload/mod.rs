@@ -4,7 +4,7 @@
 //! store rows ─▶ worker ─▶ attempt (HEAD?, PUT, proof) ─▶ s3 (rust-s3 signs, one HTTP client sends, throttle holds back)
 //!                 │  ▲         └▶ answer: what does this answer mean?
 //!                 │  └ link: one backoff for all; suspects: one segment's own trouble (pure)
-//!                 └▶ manifests ─▶ manifest: the hour's playlist text
+//!                 └▶ manifests ─▶ manifest: the hour's playlist text; proof: is it really there?
 //! ```
 //! Started by the composition root with a [`Store`] and stopped by a [`Shutdown`]; it never deletes a local file.
 //! The promise: a row is `uploaded` only after S3 confirmed these bytes, and no object is written twice.
@@ -28,7 +28,9 @@ mod link;
 mod manifest;
 mod manifests;
 mod probe;
+mod proof;
 mod s3;
+mod steps;
 mod suspects;
 mod throttle;
 mod worker;

@@ -6,6 +6,7 @@ use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
 use super::answer::{self, Reply, Trouble};
+use super::proof;
 use super::s3::{Body, Put, S3};
 use crate::segment::{Prefix, Timestamp};
 
@@ -50,15 +51,19 @@ pub async fn conditional(s3: &S3, prefix: &Prefix) -> Found {
         let denied = first.is_ok_and(|answer| answer.code.as_deref() == Some("AccessDenied"));
         return if denied { Found::Denied(trouble) } else { Found::Trouble(trouble) };
     }
+    let written = proof::expected(CONTENT);
+    if let Err(trouble) = proof::stored(s3, &key, &first, &written).await {
+        return Found::Trouble(trouble);
+    }
     let second = put(s3, &key, true).await;
-    let found = match &second {
-        Ok(answer) if answer.status == 412 => Found::Conditional(true),
-        Err(_) => match answer::plain(&second, s3.place(), Timestamp::now()) {
-            Err(trouble) => Found::Trouble(trouble),
-            Ok(()) => Found::Conditional(false),
-        },
+    let found = match answer::put(&second, &written.md5_hex, s3.place(), Timestamp::now()) {
+        answer::Put::Exists => Found::Conditional(true),
+        // 501 is how some stores refuse the header
+        answer::Put::Link(trouble) if !second.is_ok_and(|answer| answer.status == 501) => {
+            Found::Trouble(trouble)
+        }
         // overwritten, or a refusal of the header: either way it cannot be relied on
-        Ok(_) => Found::Conditional(false),
+        _ => Found::Conditional(false),
     };
     // best effort: without the right to delete, a few bytes stay
     if let Err(missing) = s3.delete(&key).await {

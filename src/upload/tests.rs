@@ -237,7 +237,6 @@ async fn wrong_keys_and_rights_are_shown_with_what_to_do_and_cost_nothing() {
         (404, "NoSuchBucket", "create it or correct s3.bucket"),
         (403, "ExpiredToken", "renew them"),
         (301, "PermanentRedirect", "correct s3.region"),
-        (403, "RequestTimeTooSkewed", "set the clock"),
     ] {
         let bench = Bench::new();
         let store = faulty([Fault::Status(status, code)]).await;
@@ -250,6 +249,18 @@ async fn wrong_keys_and_rights_are_shown_with_what_to_do_and_cost_nothing() {
         assert_eq!((row.state, row.attempts), (State::Retry, 0), "{code}");
         assert!(!reason.contains(SECRET_KEY) && !reason.contains("X-Amz"), "{reason}");
     }
+}
+
+#[tokio::test]
+async fn a_wrong_clock_is_waited_out_with_what_to_do() {
+    let bench = Bench::new();
+    let store = faulty([Fault::Status(403, "RequestTimeTooSkewed")]).await;
+    let segment = bench.segment(HOUR);
+    let uploader = bench.start(config(store.server.address));
+    let reason = bench.shows(UploadState::Waiting).await;
+    assert!(reason.contains("set the clock"), "{reason}");
+    uploader.stop().await;
+    assert_eq!(bench.again(&segment).attempts, 0);
 }
 
 #[tokio::test]

@@ -176,3 +176,54 @@ async fn an_hour_whose_manifest_cannot_be_written_holds_no_other_hour_back() {
     assert!(written(HOUR), "the stop tries once more");
     assert_eq!(store.commits(&segments[0]), 1, "{}", Faulty::path(&segments[0]));
 }
+
+#[tokio::test]
+async fn a_manifest_that_a_login_page_took_is_written_again() {
+    let bench = Bench::new();
+    let store = faulty([]).await;
+    let segment = bench.segment(HOUR);
+    let config = config(store.server.address);
+    let key = config.prefix.manifest_key(&camera(), Timestamp::from_seconds(HOUR));
+    store.objects.lock().unwrap().login_page_for = Some(key.clone());
+    let uploader = bench.start(config);
+    bench.reaches(&segment, State::Uploaded).await;
+    let asked = || store.objects.lock().unwrap().requests.iter().any(|line| line.contains(&key));
+    eventually("the login page to be asked", asked).await;
+    store.objects.lock().unwrap().login_page_for = None;
+    let path = format!("/{BUCKET}/{key}");
+    eventually("the manifest", || store.objects.lock().unwrap().stored.contains_key(&path)).await;
+    uploader.stop().await;
+}
+
+#[tokio::test]
+async fn a_login_page_at_the_start_is_not_taken_for_a_store_that_overwrites() {
+    let bench = Bench::new();
+    let store = faulty([]).await;
+    store.objects.lock().unwrap().login_page_for = Some("probe".into());
+    let segment = bench.segment(HOUR);
+    let uploader = bench.start(config(store.server.address));
+    let reason = bench.shows(UploadState::Waiting).await;
+    assert!(reason.contains("login page"), "{reason}");
+    store.objects.lock().unwrap().login_page_for = None;
+    bench.reaches(&segment, State::Uploaded).await;
+    uploader.stop().await;
+    assert_eq!(store.requests("HEAD", &segment), 0, "the store honours If-None-Match");
+}
+
+#[tokio::test]
+async fn a_database_that_refuses_the_beginning_of_an_upload_is_told() {
+    let bench = Bench::new();
+    let store = faulty([]).await;
+    let segment = bench.segment(HOUR);
+    let database = rusqlite::Connection::open(bench.dir.path().join("segments.db")).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON segments WHEN NEW.state = 'uploading' \
+                  BEGIN SELECT raise(ABORT, 'refused'); END";
+    database.execute_batch(refuse).unwrap();
+    let uploader = bench.start(config(store.server.address));
+    let reason = bench.shows(UploadState::Waiting).await;
+    assert!(reason.contains("take waiting segments") && reason.contains("refused"), "{reason}");
+    database.execute_batch("DROP TRIGGER refuse").unwrap();
+    bench.reaches(&segment, State::Uploaded).await;
+    bench.shows(UploadState::Ok).await;
+    uploader.stop().await;
+}

@@ -17,14 +17,17 @@ use super::link::{Link, object_backoff};
 use super::manifests::Manifests;
 use super::probe::{self, Found};
 use super::s3::S3;
+use super::steps::Steps;
 use super::suspects::Suspects;
 use crate::config::S3Config;
 use crate::error::{Error, Kind};
+use crate::repeats::Repeats;
 use crate::segment::{Segment, SegmentId, Timestamp};
 use crate::shutdown::Shutdown;
 use crate::status::{Board, UploadState};
 use crate::store::Store;
 
+mod objects;
 mod rows;
 mod turn;
 use turn::{Turn, Turns};
@@ -60,9 +63,12 @@ struct Loop {
     conditional: Conditional,
     /// Database and segment folder; a backoff only of the log lines.
     rows: Link,
+    /// What is wrong with single objects while others get through.
+    objects: Repeats,
     /// What a process that died left in `uploading` is taken over.
     recovered: bool,
     suspects: Suspects,
+    clock: Steps,
     turns: Turns,
     jobs: JoinSet<Done>,
     /// Segments under way, by their task.
@@ -101,7 +107,7 @@ impl Worker {
         target: Duration,
     ) -> Self {
         let s3 = Arc::new(s3);
-        let manifests = Manifests { s3: s3.clone(), store: store.clone(), target, resting: Arc::default() };
+        let manifests = Manifests { s3: s3.clone(), store: store.clone(), target, memory: Arc::default() };
         Self { s3, config, store, board, wake, manifests, state: Loop::default() }
     }
 
@@ -134,6 +140,10 @@ impl Worker {
     /// Starts what may start now. Returns whether anything was started that leads on.
     fn start_jobs(&mut self, stopping: bool) -> bool {
         let now = Instant::now();
+        if self.state.clock.look(now, Timestamp::now()) {
+            self.state.link.try_now(now);
+            self.state.manifest_link.try_now(now);
+        }
         let (mut started, mut want) = (false, 0);
         if self.state.recovered && self.may_upload(now, stopping) {
             self.start_manifests(now, stopping);
@@ -209,8 +219,7 @@ impl Worker {
                 if wait.is_zero() {
                     self.link_failed(trouble);
                 } else {
-                    let (key, reason, seconds) = (&segment.key, &trouble.reason, wait.as_secs());
-                    log::warn!("[upload] {key}: {reason}; others get through, it waits {seconds} s");
+                    self.object_waits(segment, &trouble.reason, wait);
                 }
             }
             Ended::Uploaded => {
@@ -228,6 +237,7 @@ impl Worker {
             Ended::Lost(_) => self.state.suspects.settled(segment.id),
         }
         let finish = Finish::from_end(segment, ended, self.config.max_retries, Timestamp::now(), wait);
+        self.object_ended(segment, &finish);
         self.note_end(segment.id, finish);
     }
 

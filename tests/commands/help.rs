@@ -9,7 +9,7 @@ fn the_help_teaches_every_command_and_its_exit_codes() {
     let bucket = Bucket::new();
     let workspace = Workspace::new(&Settings::new(&bucket.server), &bucket.server);
     let help = run(&workspace, &["--help"], 0);
-    let commands = ["run", "capture", "upload", "serve", "check", "status", "retry", "clean"];
+    let commands = ["run", "capture", "upload", "serve", "check", "status", "report", "retry", "clean"];
     for command in commands {
         let described = |line: &str| {
             line.trim_start()

@@ -6,7 +6,7 @@ use s3::creds::Credentials;
 use s3::{Bucket, Region};
 
 use crate::support::http::{self, Response};
-use crate::support::{Fault, S3Options, S3Server, eventually};
+use crate::support::{Fault, Meets, Plan, S3Options, S3Server, eventually};
 
 /// A PUT address that `secret` signs; headers beside it stay unsigned.
 fn signed(server: &S3Server, bucket: &str, secret: &str, key: &str) -> String {
@@ -117,4 +117,49 @@ fn faults_spoil_as_many_uploads_as_asked_for() {
         server.stop();
         assert!(stalled.join().unwrap().is_err());
     });
+}
+
+#[test]
+fn a_plan_spoils_what_it_says_until_it_is_over() {
+    let root = tempfile::tempdir().unwrap();
+    let server = start(&root);
+    let path = |key: &str| signed(&server, "footage", "test-secret-key", key);
+    let status = |key: &str| put(&server, &path(key), &[]).unwrap().status;
+    server.set_faults(Plan::next(1, Fault::RefuseEarly(503, "SlowDown")).meeting(Meets::Segments));
+    assert_eq!([status("probe"), status("a.ts"), status("a.ts")], [200, 503, 200]);
+    server.set_faults(Plan::during(Duration::ZERO, Fault::Skewed));
+    assert_eq!(status("b.ts"), 200);
+    server.set_faults(Plan::always(Fault::Skewed));
+    assert_eq!([status("c.ts"), status("probe")], [403, 403]);
+    server.set_faults(Plan::always(Fault::LoginPage).meeting(Meets::Everything));
+    let page = http::request(server.address(), "GET", "/", &[], &[]).unwrap();
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html")));
+    assert_eq!(server.faults_met(), 4);
+    server.heal();
+    assert_eq!(status("c.ts"), 200);
+}
+
+#[test]
+fn faults_below_http_leave_no_answer() {
+    let root = tempfile::tempdir().unwrap();
+    let server = start(&root);
+    let path = signed(&server, "footage", "test-secret-key", "k.ts");
+    for (fault, stored) in [(Fault::Garbage, 0), (Fault::ResetMidBody, 0), (Fault::CommitThenReset, 1)] {
+        server.spoil_next(1, fault);
+        assert!(put(&server, &path, &[]).is_err(), "{fault:?}");
+        assert_eq!(server.commits("k.ts").len(), stored, "{fault:?}");
+    }
+    assert_eq!(server.commits("k.ts")[0].sha256, hex::encode(<sha2::Sha256 as sha2::Digest>::digest(b"abc")));
+}
+
+#[test]
+fn a_store_that_ignores_conditions_overwrites() {
+    let root = tempfile::tempdir().unwrap();
+    let server = start(&root);
+    server.ignore_conditions();
+    let path = signed(&server, "footage", "test-secret-key", "k.ts");
+    for _ in 0..2 {
+        assert_eq!(put(&server, &path, &[("If-None-Match", "*")]).unwrap().status, 200);
+    }
+    assert_eq!(server.commits("k.ts").len(), 2);
 }

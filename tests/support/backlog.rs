@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use cctv_s3_pipeline::config::StorageConfig;
 use cctv_s3_pipeline::error::{Context, Kind, Result};
-use cctv_s3_pipeline::segment::{CameraName, FileName, NewSegment, Prefix, Segment, TimeSource, Timestamp};
+use cctv_s3_pipeline::segment::{
+    CameraName, Cause, FileName, NewSegment, Prefix, Segment, TimeSource, Timestamp, Why,
+};
 use cctv_s3_pipeline::store::Store;
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
@@ -58,7 +60,7 @@ pub fn seed(
         })?);
         start = start.plus(SEGMENT);
     }
-    store.end_run(run, start, "stopped")?;
+    store.end_run(run, start, &Why::new(Cause::ProgramDown, "stopped"))?;
     Ok(segments)
 }
 

@@ -14,6 +14,7 @@ use gst_rtsp_server::{RTSPClient, RTSPFilterResult, RTSPMedia, RTSPMediaFactory,
 mod auth;
 mod clip;
 mod media;
+pub mod process;
 
 pub use clip::Clip;
 
@@ -45,6 +46,8 @@ pub struct CameraOptions {
     pub port: u16,
     /// Session timeout the camera announces, in seconds; 0 for the server's default of 60.
     pub session_timeout_s: u32,
+    /// Its clock was never set: sender reports count from the camera's start, as after 1900.
+    pub clock_unset: bool,
     /// Sent again and again instead of a live picture; made with these options.
     pub clip: Option<Clip>,
 }
@@ -63,6 +66,7 @@ impl Default for CameraOptions {
             audio: false,
             port: 0,
             session_timeout_s: 0,
+            clock_unset: false,
             clip: None,
         }
     }
@@ -249,9 +253,12 @@ fn factory(options: &CameraOptions, shared: &Arc<Shared>) -> RTSPMediaFactory {
     let factory = RTSPMediaFactory::new();
     factory.set_launch(&media::launch(options));
     factory.set_shared(true);
-    let (shared, clip) = (shared.clone(), options.clip.clone());
+    let (shared, clip, clock_unset) = (shared.clone(), options.clip.clone(), options.clock_unset);
     factory.connect_media_configure(move |_, media: &RTSPMedia| {
         let Ok(bin) = media.element().downcast::<gst::Bin>() else { return };
+        if clock_unset {
+            media.connect_prepared(media::unset_clock);
+        }
         let source = bin.by_name(media::CLIP_SOURCE).and_downcast::<gst_app::AppSrc>();
         if let (Some(clip), Some(source)) = (&clip, source) {
             clip.feed(&source);

@@ -1,11 +1,13 @@
 //! A proxy that makes our camera as odd as a CP Plus or Dahua: `Content-Base` with the query in it, relative track
 //! addresses, and a SETUP answered only when it was joined the camera's way, which is not RFC 3986's.
 
-use std::io::{BufRead, BufReader, Error, ErrorKind, Result, Write};
+use std::io::{BufReader, Error, ErrorKind, Result, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+
+use super::rtsp::{Piece, header, lock, read_piece};
 
 const QUERY: &str = "?channel=1&subtype=0";
 
@@ -23,14 +25,6 @@ struct Shared {
     stopping: AtomicBool,
     requests: Mutex<Vec<String>>,
     sockets: Mutex<Vec<TcpStream>>,
-}
-
-/// One piece of an RTSP connection.
-enum Piece {
-    /// Interleaved RTP or RTCP, with its four bytes of header.
-    Frame(Vec<u8>),
-    /// Head with its closing empty line, and body.
-    Message(String, Vec<u8>),
 }
 
 impl DahuaProxy {
@@ -154,36 +148,4 @@ impl Shared {
             .replace(&format!("Content-Length: {length}"), &format!("Content-Length: {}", sdp.len()));
         Piece::Message(head, sdp.into_bytes())
     }
-}
-
-fn read_piece(reader: &mut impl BufRead) -> Result<Piece> {
-    let first = *reader.fill_buf()?.first().ok_or(ErrorKind::UnexpectedEof)?;
-    if first == b'$' {
-        let mut frame = vec![0; 4];
-        reader.read_exact(&mut frame)?;
-        frame.resize(4 + usize::from(u16::from_be_bytes([frame[2], frame[3]])), 0);
-        reader.read_exact(&mut frame[4..])?;
-        return Ok(Piece::Frame(frame));
-    }
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head)? == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-    }
-    let length = header(&head, "content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    Ok(Piece::Message(head, body))
-}
-
-fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    head.lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(have, _)| have.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.trim())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

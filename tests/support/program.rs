@@ -23,12 +23,14 @@ const LISTENING: &str = "listening on http://";
 pub struct Workspace {
     folder: tempfile::TempDir,
     environment: Vec<(String, String)>,
+    /// A program other than the one that cargo built for tests, and its first argument.
+    program: Option<(PathBuf, String)>,
 }
 
 impl Workspace {
     pub fn new(settings: &Settings, s3: &S3Server) -> Self {
         let folder = tempfile::tempdir().expect("the system's temporary folder is writable");
-        let mut workspace = Self { folder, environment: Vec::new() };
+        let mut workspace = Self { folder, environment: Vec::new(), program: None };
         workspace.configure(settings);
         workspace.set_env("AWS_ACCESS_KEY_ID", &s3.options().access_key);
         workspace.set_env("AWS_SECRET_ACCESS_KEY", &s3.options().secret_key);
@@ -47,16 +49,32 @@ impl Workspace {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Cargo builds no program for an example: there the example starts itself, with a first argument that tells it to
+    /// be the program.
+    pub fn set_program(&mut self, path: PathBuf, first_argument: &str) {
+        self.program = Some((path, first_argument.to_owned()));
+    }
+
+    /// The folder stays when this is dropped.
+    pub fn keep(&mut self) {
+        self.folder.disable_cleanup(true);
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// The program with `--config config.toml` and `args`, in this folder, with no other environment than ours.
     pub fn command(&self, args: &[&str]) -> Command {
-        let Some(program) = option_env!("CARGO_BIN_EXE_cctv-s3-pipeline") else {
-            panic!("cargo builds the program for tests and benches, not for examples")
+        let mut command = match (&self.program, option_env!("CARGO_BIN_EXE_cctv-s3-pipeline")) {
+            (Some((program, first_argument)), _) => {
+                let mut command = Command::new(program);
+                command.arg(first_argument);
+                command
+            }
+            (None, Some(program)) => Command::new(program),
+            (None, None) => panic!("cargo builds the program for tests and benches, not for examples"),
         };
-        let mut command = Command::new(program);
         command.arg("--config").arg("config.toml").args(args).current_dir(self.path()).env_clear();
         for name in ["PATH", "LANG", "GST_DEBUG", "GST_PLUGIN_PATH", "GST_REGISTRY", "RUST_BACKTRACE"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
@@ -145,6 +163,12 @@ impl<'w> Program<'w> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Lines on standard error but for the first `count`.
+    pub fn log_after(&self, count: usize) -> Vec<String> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.get(count..).unwrap_or_default().to_vec()
+    }
+
     /// Waits for a line that holds `text`.
     #[track_caller]
     pub fn wait_for_log(&self, limit: Duration, text: &str) -> String {
@@ -166,6 +190,14 @@ impl<'w> Program<'w> {
     pub fn get(&self, path: &str) -> Response {
         let answer = http::get(self.http_address(), path);
         answer.unwrap_or_else(|error| panic!("GET {path}: {error}"))
+    }
+
+    /// As [`Self::get`], at the address it listens on now, with the answer's text; while it starts anew there is none.
+    pub fn look(&self, path: &str) -> std::io::Result<String> {
+        let line = self.log().into_iter().rev().find(|line| line.contains(LISTENING)).unwrap_or_default();
+        let address = line.split(LISTENING).nth(1).unwrap_or_default().split(char::is_whitespace).next();
+        let address = address.unwrap_or_default().parse().map_err(std::io::Error::other)?;
+        Ok(http::get(address, path)?.text())
     }
 
     #[track_caller]
@@ -205,6 +237,15 @@ impl<'w> Program<'w> {
         let child = &mut self.child;
         let status = eventually(limit, "the program to end", || child.try_wait().ok().flatten());
         self.join_reader();
+        status
+    }
+
+    /// How it ended, if it has.
+    pub fn exit(&mut self) -> Option<ExitStatus> {
+        let status = self.child.try_wait().ok().flatten();
+        if status.is_some() {
+            self.join_reader();
+        }
         status
     }
 

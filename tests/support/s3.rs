@@ -1,6 +1,7 @@
 //! A real S3 server in this process: verifies signatures, checksums and conditions, and keeps objects as plain files.
 //!
-//! In front of it stands a witness that counts what was really stored and can spoil answers on demand.
+//! In front of it stands a witness that counts what was really stored and can spoil requests on
+//! demand, or by a plan.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -14,9 +15,15 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio_util::sync::CancellationToken;
 
+mod faults;
+mod socket;
+mod spoil;
 mod witness;
+
+pub use faults::{Fault, Meets, Plan};
+use socket::{Fate, Socket};
 use witness::Witness;
-pub use witness::{Commit, Fault, Seen};
+pub use witness::{Commit, Seen};
 
 #[derive(Clone, Debug)]
 pub struct S3Options {
@@ -161,14 +168,39 @@ impl S3Server {
         self.witness.requests()
     }
 
-    /// Spoils the next `count` PUTs of objects.
+    /// Spoils the next `count` PUTs of objects, whatever the plan.
     pub fn spoil_next(&self, count: usize, fault: Fault) {
         self.witness.spoil(count, fault);
+    }
+
+    /// From now on requests are spoilt by this plan, which takes the place of the one before.
+    pub fn set_faults(&self, plan: Plan) {
+        self.witness.set_plan(Some(plan));
+    }
+
+    /// From now on all is well. Requests that hang go on hanging.
+    pub fn heal(&self) {
+        self.witness.set_plan(None);
+    }
+
+    /// How many requests were spoilt so far.
+    pub fn faults_met(&self) -> usize {
+        self.witness.faults_met()
+    }
+
+    /// From now on `If-None-Match` is ignored, as by stores that overwrite in spite of it.
+    pub fn ignore_conditions(&self) {
+        self.witness.ignore_conditions();
     }
 }
 
 impl Drop for S3Server {
+    #[allow(clippy::print_stderr, reason = "a failing test shows here what S3 did to it")]
     fn drop(&mut self) {
+        let plans = self.witness.plans();
+        if std::thread::panicking() && !plans.is_empty() {
+            eprintln!("--- S3 spoilt {} requests by {plans:#?}", self.faults_met());
+        }
         self.stop();
     }
 }
@@ -180,12 +212,14 @@ async fn serve(listener: TcpListener, service: s3s::service::S3Service, witness:
         let Ok((socket, _)) = listener.accept().await else { continue };
         let (service, witness) = (service.clone(), witness.clone());
         tokio::spawn(async move {
+            let fate = Fate::default();
+            let socket = TokioIo::new(Socket::new(socket, fate.clone()));
             let answer = service_fn(move |request| {
-                let (service, witness) = (service.clone(), witness.clone());
-                async move { witness.handle(&service, request).await }
+                let (service, witness, fate) = (service.clone(), witness.clone(), fate.clone());
+                async move { witness.handle(&service, request, &fate).await }
             });
             // a client that goes away is the client's business
-            let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), answer).await;
+            let _ = Builder::new(TokioExecutor::new()).serve_connection(socket, answer).await;
         });
     }
 }

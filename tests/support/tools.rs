@@ -3,11 +3,13 @@
 use std::process::{Command, Output};
 
 /// Debian packages of the tools that tests use.
-const PACKAGES: [(&str, &str); 5] = [
+const PACKAGES: [(&str, &str); 7] = [
     ("ffprobe", "ffmpeg"),
     ("ffmpeg", "ffmpeg"),
     ("cvlc", "vlc-bin"),
     ("sqlite3", "sqlite3"),
+    ("/sbin/mkfs.ext4", "e2fsprogs"),
+    ("mount", "mount"),
     ("gst-launch-1.0", "gstreamer1.0-tools"),
 ];
 

@@ -99,6 +99,11 @@ pub struct StorageReport {
     pub segments: u64,
     pub bytes: u64,
     pub free_bytes: Option<u64>,
+    /// A [`crate::status::SpaceLevel`]: `ok`, `low`, `dropping` or `full`; `None` where this process does not look
+    /// after the disk.
+    pub space: Option<String>,
+    /// Segments that were given up before S3 had them, of all time.
+    pub dropped: u64,
     pub reason: Option<String>,
 }
 
@@ -189,7 +194,14 @@ fn upload_report(facts: &Facts<'_>) -> UploadReport {
 fn storage_report(facts: &Facts<'_>) -> StorageReport {
     let (segments, bytes) = total(facts, State::has_file);
     let reason = facts.snapshot.storage_reason.as_ref().map(|trouble| trouble.reason.clone());
-    StorageReport { segments, bytes, free_bytes: facts.free_bytes, reason }
+    StorageReport {
+        segments,
+        bytes,
+        free_bytes: facts.free_bytes,
+        space: facts.snapshot.space.as_ref().map(|space| space.level.as_str().to_owned()),
+        dropped: total(facts, |state| state == State::Dropped).0,
+        reason,
+    }
 }
 
 /// Segments and bytes of all cameras in the states that `counts`.

@@ -60,6 +60,9 @@ impl Report {
         if let Some(free) = storage.free_bytes {
             let _ = write!(text, ", {} free", size(free));
         }
+        if storage.dropped > 0 {
+            let _ = write!(text, ", {} given up un-uploaded", storage.dropped);
+        }
         text.push('\n');
     }
 }
@@ -121,6 +124,8 @@ mod tests {
                 segments: 12,
                 bytes: 5_013_299,
                 free_bytes: Some(1 << 40),
+                space: Some("ok".into()),
+                dropped: 2,
                 reason: None,
             },
         };
@@ -136,7 +141,7 @@ warehouse-cam-01  recording  2025-11-23T14:00:00.000Z  4 s ago       3, oldest 4
 yard              unknown    -                         -             0
 
 uploads: not in this process, 3 waiting, 0 failed
-storage: 12 segments, 5.0 MB, 1.1 TB free
+storage: 12 segments, 5.0 MB, 1.1 TB free, 2 given up un-uploaded
 ";
         assert_eq!(report.text(), expected);
     }

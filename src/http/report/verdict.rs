@@ -14,6 +14,9 @@ const START: Duration = Duration::from_secs(20);
 /// Uploads that are just slow stay below this.
 const BACKLOG_AGE: Duration = Duration::from_secs(600);
 
+/// Two of the longest groups of pictures that cameras send: a segment is closed when the group after it is complete.
+const GROUPS: Duration = Duration::from_secs(40);
+
 /// How a camera counts for the verdict.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Counts {
@@ -82,7 +85,8 @@ fn recording(
 ) -> (Counts, Option<String>) {
     let newest = facts.stats.iter().find(|stats| stats.camera == camera.name).and_then(|s| s.newest_end);
     let without = newest.map_or(in_state, |end| facts.now.since(end).min(in_state));
-    if without <= camera.segment_duration * 3 + Duration::from_secs(10) {
+    let late = if notice.hearsay { Duration::from_secs(10) } else { GROUPS };
+    if without <= camera.segment_duration * 3 + late {
         return (Counts::Records, None);
     }
     let without = ago(without.as_secs());
@@ -274,11 +278,11 @@ mod tests {
     #[test]
     fn recording_without_segments_is_noticed() {
         let mut world = World::new();
-        world.stats[0].newest_end = Some(ago_s(41));
+        world.stats[0].newest_end = Some(ago_s(71));
         let (verdict, reasons) = world.judged();
         assert_eq!(
             (verdict, reasons.as_str()),
-            (Verdict::Degraded, "camera gate records, but no segment was closed for 41 s")
+            (Verdict::Degraded, "camera gate records, but no segment was closed for 71 s")
         );
         // it has only just come back: its newest segment is old, and that is right
         world.camera("gate", CameraState::Recording, 12, 3);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use super::super::testing::{HOUR, at, bench, cam, playable};
+use super::super::testing::{HOUR, at, bench, cam, playable, stopped};
 use super::super::{RunEnd, Store};
 use super::*;
 use crate::error::{Error, Kind};
@@ -26,16 +26,22 @@ fn a_file_whose_row_was_never_written_is_adopted_with_its_real_duration() {
     let rows = bench.store.newest(&cam("a"), 9).unwrap();
     let facts: Vec<_> = rows
         .iter()
-        .map(|row| (row.start, row.duration.as_secs(), row.bytes, row.sequence, row.discontinuity))
+        .map(|row| {
+            let place = (row.sequence - before.sequence, row.discontinuity - before.discontinuity);
+            (row.start, row.duration.as_secs(), row.bytes, place)
+        })
         .collect();
-    let expected =
-        [(at(HOUR), 10, before.bytes, 0, 0), (at(HOUR + 10), 10, 5, 1, 1), (at(HOUR + 20), 4, 11, 2, 1)];
+    let expected = [
+        (at(HOUR), 10, before.bytes, (0, 0)),
+        (at(HOUR + 10), 10, 5, (1, 1)),
+        (at(HOUR + 20), 4, 11, (2, 1)),
+    ];
     assert_eq!(facts, expected);
     assert_eq!(rows[1].run, rows[2].run, "one break for all of them");
     let end = RunEnd {
         run: rows[1].run,
         ended_at: Some(at(HOUR + 24)),
-        reason: Some("adopted after a crash".into()),
+        reason: Some("adopted after a crash: program stopped without notice".into()),
     };
     assert_eq!(bench.store.run_end(rows[1].run).unwrap(), Some(end));
     assert_eq!(bench.store.verify().unwrap(), [""; 0]);
@@ -47,12 +53,19 @@ fn a_lost_database_is_built_again_from_the_files() {
     let bench = bench();
     let run = bench.run("a");
     bench.segment("a", run, HOUR);
+    let last = bench.segment("a", run, HOUR + 10);
     bench.segment("b", bench.run("b"), HOUR);
+    // as it is some time later
+    // as they were counted some time ago
+    bench.sql("UPDATE segments SET sequence = sequence - 60, discontinuity = discontinuity - 60");
+    let last = bench.again(&last);
     let mut config = super::super::testing::config(&bench.dir);
     config.database = bench.dir.path().join("new.db");
     let store = Store::open(&config, &Prefix::new(Prefix::DEFAULT).unwrap()).unwrap();
-    assert_eq!(store.recover_files(at(HOUR + 60), &playable).unwrap().adopted, 2);
+    assert_eq!(store.recover_files(at(HOUR + 60), &playable).unwrap().adopted, 3);
     assert_eq!(store.verify().unwrap(), [""; 0]);
+    let again = store.find(&cam("a"), last.file).unwrap().unwrap();
+    assert!(again.sequence > last.sequence && again.discontinuity > last.discontinuity, "{again:?} {last:?}");
 }
 
 #[test]
@@ -132,7 +145,7 @@ fn runs_of_a_dead_program_end_with_their_last_segment() {
     bench.segment("a", filled, HOUR + 10);
     bench.segment("a", filled, HOUR + 20);
     let ended = bench.run("a");
-    bench.store.end_run(ended, at(HOUR + 77), "stopped").unwrap();
+    bench.store.end_run(ended, at(HOUR + 77), &stopped("stopped")).unwrap();
     bench.store.recover_files(at(HOUR + 99), &playable).unwrap();
     let end = |run| {
         let end = bench.store.run_end(run).unwrap().unwrap();

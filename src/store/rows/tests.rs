@@ -1,6 +1,6 @@
 //! Runs, names and rows, over a real database.
 
-use super::super::testing::{HOUR, at, bench, cam};
+use super::super::testing::{HOUR, at, bench, cam, stopped};
 use super::*;
 use crate::config::StorageConfig;
 use crate::segment::Prefix;
@@ -9,14 +9,15 @@ use crate::segment::Prefix;
 fn sequences_rise_and_each_run_that_recorded_adds_one_discontinuity() {
     let bench = bench();
     let first = bench.run("a");
-    let place = |segment: Segment| (segment.sequence, segment.discontinuity);
-    assert_eq!(place(bench.segment("a", first, HOUR)), (0, 0));
+    let begin = bench.segment("a", first, HOUR);
+    let place = |new: Segment| (new.sequence - begin.sequence, new.discontinuity - begin.discontinuity);
     assert_eq!(place(bench.segment("a", first, HOUR + 10)), (1, 0));
     bench.run("a"); // recorded nothing: no break that a viewer could see
     let third = bench.run("a");
     assert_eq!(place(bench.segment("a", third, HOUR + 30)), (2, 1));
     let other = bench.run("b");
-    assert_eq!(place(bench.segment("b", other, HOUR)), (0, 0), "cameras count for themselves");
+    let place = place(bench.segment("b", other, HOUR));
+    assert!(place.0 < 2 && place.1 < 2, "cameras count for themselves, from the clock on: {place:?}");
 }
 
 #[test]
@@ -40,7 +41,7 @@ fn numbers_go_on_after_a_restart_and_keys_keep_the_prefix_they_were_born_with() 
         file: FileName::new(HOUR + 60),
     };
     let new = store.insert(&new).unwrap();
-    assert_eq!((new.sequence, new.discontinuity), (1, 1));
+    assert_eq!((new.sequence, new.discontinuity), (old.sequence + 1, old.discontinuity + 1));
     assert_eq!(new.key, "new/a/2025/11/23/13/segment_1763902860.ts");
     assert_eq!(bench.again(&old).key, "cameras/a/2025/11/23/13/segment_1763902800.ts");
 }
@@ -104,7 +105,7 @@ fn the_live_window_lists_files_only_and_never_goes_back() {
     bench.store.finish_lost(segments[4].id, "gone").unwrap();
     let window = |limit| {
         let newest = bench.store.newest(&cam("a"), limit).unwrap();
-        newest.iter().map(|segment| segment.sequence).collect::<Vec<_>>()
+        newest.iter().map(|segment| segment.sequence - segments[0].sequence).collect::<Vec<_>>()
     };
     assert_eq!(window(3), [2, 3]);
     assert_eq!(window(99), [0, 1, 2, 3]);
@@ -118,12 +119,12 @@ fn the_first_end_of_a_run_stands() {
     let run = bench.run("a");
     let end = |at, reason: Option<&str>| RunEnd { run, ended_at: at, reason: reason.map(Into::into) };
     assert_eq!(bench.store.run_end(run).unwrap(), Some(end(None, None)));
-    bench.store.end_run(run, at(HOUR + 5), "connection lost").unwrap();
-    bench.store.end_run(run, at(HOUR + 9), "stopped").unwrap();
+    bench.store.end_run(run, at(HOUR + 5), &stopped("connection lost")).unwrap();
+    bench.store.end_run(run, at(HOUR + 9), &stopped("stopped")).unwrap();
     let expected = end(Some(at(HOUR + 5)), Some("connection lost"));
     assert_eq!(bench.store.run_end(run).unwrap(), Some(expected));
     assert_eq!(bench.store.run_end(RunId(99)).unwrap(), None);
-    assert!(bench.store.end_run(RunId(99), at(HOUR), "x").is_err());
+    assert!(bench.store.end_run(RunId(99), at(HOUR), &stopped("x")).is_err());
 }
 
 #[test]
@@ -134,4 +135,14 @@ fn rows_cannot_be_deleted_even_by_hand() {
     let deleted = bench.store.write("delete", |tx| tx.execute("DELETE FROM segments", []).sql(|| "delete"));
     assert!(deleted.unwrap_err().to_string().contains("must stay taken"));
     bench.again(&segment);
+}
+
+#[test]
+fn a_camera_without_rows_counts_from_the_clock_so_that_a_lost_database_lets_no_number_fall() {
+    let at_2026 = Timestamp::from_seconds(1_577_836_800 + 190_000_000);
+    let name = FileName::new(at_2026.epoch_seconds() - 600);
+    assert_eq!(floor(at_2026, name, 0), 190_000_000);
+    assert_eq!(floor(at_2026, name, 179), 190_000_000 - 179, "the last one adopted has the clock's number");
+    assert_eq!(floor(Timestamp::from_seconds(60), name, 0), 190_000_000 - 600, "no clock: the file's name");
+    assert_eq!(floor(Timestamp::from_seconds(60), FileName::new(60), 5), 0);
 }

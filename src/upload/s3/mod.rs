@@ -37,6 +37,8 @@ pub use multipart::Multipart;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For requests without a body to speak of; also the fixed share of every PUT.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// A line on which nothing moves is given up before the time of a large body is up.
+const DEAD_LINE: Duration = Duration::from_secs(30);
 /// A line slower than this is an outage: 10 s of video at 2 Mbit/s would take 160 s.
 const SLOWEST_BYTES_PER_SECOND: u64 = 16 * 1024;
 /// How long a signature is good for; only the start of the request must fall within it.
@@ -86,6 +88,7 @@ impl S3 {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_keepalive(Duration::from_secs(30))
+            .tcp_user_timeout(DEAD_LINE)
             // below what stores keep idle connections for, or a PUT now and then meets one just closed
             .pool_idle_timeout(Duration::from_secs(20))
             .build()

@@ -44,6 +44,8 @@ pub struct Objects {
     pub every_method: bool,
     /// Keys with this in them are always answered 503.
     pub chokes_on: Option<String>,
+    /// Keys with this in them are answered by a login page, whatever is asked.
+    pub login_page_for: Option<String>,
     pub ignores_conditions: bool,
     /// HEAD answers 403, as without the right to list.
     pub hides_absence: bool,
@@ -97,6 +99,10 @@ async fn answer(objects: Arc<Mutex<Objects>>, request: Request<Incoming>) -> Ans
     match fault {
         _ if objects.chokes_on.as_ref().is_some_and(|part| parts.uri.path().contains(part)) => {
             Ok(error(503, "SlowDown"))
+        }
+        _ if objects.login_page_for.as_ref().is_some_and(|part| parts.uri.path().contains(part)) => {
+            let page = Response::builder().header("content-type", "text/html");
+            Ok(page.body(Full::from("<html>welcome</html>")).unwrap())
         }
         Some(fault) => objects.fail(fault, &parts, body),
         None => Ok(objects.serve(&parts, body)),

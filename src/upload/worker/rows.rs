@@ -38,7 +38,7 @@ impl Worker {
             let Some((id, finish)) = self.state.unsaved.pop_front() else { return };
             let again = finish.clone();
             if let Err(error) = self.store.call(move |store| finish.apply(store, id)).await {
-                log::warn!("[upload] write how an upload ended: {error}; it is tried again");
+                self.rows_fail("write how an upload ended", &error);
                 self.state.unsaved.push_back((id, again));
             }
         }
@@ -56,11 +56,14 @@ impl Worker {
     }
 
     pub(super) fn rows_work(&mut self) {
+        if self.state.rows.is_up() || !self.state.unsaved.is_empty() {
+            return;
+        }
         if let Some(line) = self.state.rows.succeeded(Instant::now()) {
             log::info!("[upload] database and segment folder {line}");
-            if self.state.link.is_up() {
-                self.board.set_upload(UploadState::Ok, None);
-            }
+        }
+        if self.state.link.is_up() {
+            self.board.set_upload(UploadState::Ok, None);
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What a simulated camera sends: a moving picture with a clock, encoded live, as a gst-rtsp-server launch line.
 
 use cctv_s3_pipeline::error::{Error, Kind, Result};
+use gst::prelude::*;
+use gst_rtsp_server::RTSPMedia;
+use gst_rtsp_server::prelude::RTSPMediaExt;
 
 use super::{CameraOptions, Codec};
 
@@ -105,6 +108,16 @@ fn picture(options: &CameraOptions, source: &str) -> String {
          ! clockoverlay time-format=\"%Y-%m-%d %H:%M:%S\" halignment=left valignment=top shaded-background=true \
          ! timeoverlay halignment=right valignment=bottom shaded-background=true"
     )
+}
+
+/// Lets the sender reports tell the camera's uptime instead of the time.
+pub fn unset_clock(media: &RTSPMedia) {
+    let pipeline = media.element().parent().and_downcast::<gst::Bin>();
+    for element in pipeline.iter().flat_map(|pipeline| pipeline.iterate_recurse().into_iter().flatten()) {
+        if element.factory().is_some_and(|factory| factory.name() == "rtpbin") {
+            element.set_property_from_str("ntp-time-source", "running-time");
+        }
+    }
 }
 
 /// Names every missing element with its Debian package.

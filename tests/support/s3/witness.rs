@@ -6,31 +6,27 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method, Request, Response};
 use md5::{Digest, Md5};
 use s3s::Body;
+use s3s::service::S3Service;
 use sha2::Sha256;
 
-/// How a PUT is spoilt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Nothing is stored; this status and S3 error code are answered.
-    Refuse(u16, &'static str),
-    /// The object is stored; this status and S3 error code are answered all the same.
-    CommitThenRefuse(u16, &'static str),
-    /// The object is stored, then the connection closes without an answer.
-    CommitThenHangUp,
-    /// The object is stored, and no answer ever comes.
-    CommitThenStall,
-}
+use super::faults::{Fault, Plan};
+use super::socket::Fate;
+use super::spoil::{half, refusal, slowly, spoil_before_storing, with_etag};
 
 /// Bytes that were stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
     /// Without quotes.
     pub etag: String,
+    /// Of the bytes that then lay under the key, in hex.
+    pub sha256: String,
     pub if_none_match: Option<String>,
     pub content_md5: Option<String>,
     pub content_type: Option<String>,
@@ -55,7 +51,13 @@ pub(super) struct Witness {
 struct Noted {
     requests: Vec<Seen>,
     commits: BTreeMap<String, Vec<Commit>>,
-    faults: VecDeque<Fault>,
+    /// Come first, whatever the plan.
+    spoilt_next: VecDeque<Fault>,
+    plan: Option<Plan>,
+    /// All plans so far, for a person who wonders why a test failed.
+    plans: Vec<String>,
+    faults_met: usize,
+    ignores_conditions: bool,
 }
 
 /// The connection is cut when the service fails.
@@ -71,12 +73,13 @@ impl std::fmt::Display for HangUp {
 impl std::error::Error for HangUp {}
 
 /// What of a request outlives its body.
-struct Asked {
-    method: Method,
+pub(super) struct Asked {
+    pub(super) method: Method,
     path: String,
     query: String,
     bucket: String,
     key: String,
+    pub(super) content_length: u64,
     commit: Commit,
 }
 
@@ -94,43 +97,111 @@ impl Witness {
     }
 
     pub(super) fn spoil(&self, count: usize, fault: Fault) {
-        self.lock().faults.extend(std::iter::repeat_n(fault, count));
+        self.lock().spoilt_next.extend(std::iter::repeat_n(fault, count));
+    }
+
+    pub(super) fn set_plan(&self, plan: Option<Plan>) {
+        let mut noted = self.lock();
+        noted.plans.extend(plan.as_ref().map(|plan| format!("{plan:?}")));
+        noted.plan = plan;
+    }
+
+    pub(super) fn plans(&self) -> Vec<String> {
+        self.lock().plans.clone()
+    }
+
+    pub(super) fn faults_met(&self) -> usize {
+        self.lock().faults_met
+    }
+
+    pub(super) fn ignore_conditions(&self) {
+        self.lock().ignores_conditions = true;
     }
 
     pub(super) async fn handle(
         &self,
-        service: &s3s::service::S3Service,
+        service: &S3Service,
         request: Request<Incoming>,
+        fate: &Fate,
     ) -> Result<Response<Body>, HangUp> {
         let asked = Asked::new(&request);
         let (head, body) = request.into_parts();
+        let fault = self.draw(&asked);
+        if let Some(fault) = fault
+            && let Some(answer) = spoil_before_storing(fault, &asked, fate)
+        {
+            return Ok(self.note(&asked, answer?));
+        }
         // all of it first: an answer before the end of the body reaches many clients as a reset
-        let Ok(body) = body.collect().await else { return Err(HangUp) };
-        let body = body.to_bytes();
-        let fault = if asked.stores() { self.lock().faults.pop_front() } else { None };
+        let body = match fault {
+            Some(Fault::ResetMidBody) => {
+                half(body, &asked).await;
+                fate.reset();
+                return Err(HangUp);
+            }
+            Some(Fault::StallMidBody) => {
+                half(body, &asked).await;
+                return std::future::pending().await;
+            }
+            Some(Fault::NeverAnswers) => return std::future::pending().await,
+            Some(Fault::Slow(bytes_per_second)) => slowly(body, bytes_per_second).await?,
+            _ => body.collect().await.map_err(|_| HangUp)?.to_bytes(),
+        };
         if let Some(Fault::Refuse(status, code)) = fault {
             return Ok(self.note(&asked, refusal(&asked, status, code)));
         }
-        if self.bucket_is_missing(&asked) {
-            return Ok(self.note(&asked, refusal(&asked, 404, "NoSuchBucket")));
+        let response = self.store(service, &asked, head, body).await?;
+        let response = match fault {
+            Some(Fault::CommitThenRefuse(status, code)) => refusal(&asked, status, code),
+            Some(Fault::Etag(etag)) => with_etag(response, etag),
+            Some(Fault::CommitThenHangUp) => return Err(HangUp),
+            Some(Fault::CommitThenReset) => {
+                fate.reset();
+                return Err(HangUp);
+            }
+            Some(Fault::CommitThenStall) => std::future::pending().await,
+            _ => response,
+        };
+        Ok(self.note(&asked, response))
+    }
+
+    fn draw(&self, asked: &Asked) -> Option<Fault> {
+        let mut noted = self.lock();
+        let next = if asked.stores() { noted.spoilt_next.pop_front() } else { None };
+        let (is_put, is_segment) = (asked.stores(), asked.key.ends_with(".ts"));
+        let fault = next.or_else(|| noted.plan.as_mut()?.draw(is_put, is_segment));
+        noted.faults_met += usize::from(fault.is_some());
+        fault
+    }
+
+    /// What the S3 server answers, and a note of the commit.
+    async fn store(
+        &self,
+        service: &S3Service,
+        asked: &Asked,
+        head: Parts,
+        body: Bytes,
+    ) -> Result<Response<Body>, HangUp> {
+        if self.bucket_is_missing(asked) {
+            return Ok(refusal(asked, 404, "NoSuchBucket"));
         }
         // s3s-fs compares checksums only after it has stored the bytes
         if !checksums_agree(&head.headers, &body) {
-            return Ok(self.note(&asked, refusal(&asked, 400, "BadDigest")));
+            return Ok(refusal(asked, 400, "BadDigest"));
         }
-        let request = Request::from_parts(head, Body::from(body));
-        let response = service.call(request).await.map_err(|_| HangUp)?;
+        if asked.stores() && self.lock().ignores_conditions {
+            // what lies under the key is overwritten
+            let _ = std::fs::remove_file(self.file(asked));
+        }
+        let response = service.call(Request::from_parts(head, Body::from(body))).await.map_err(|_| HangUp)?;
         if response.status().is_success() && asked.stores() {
-            self.count_commit(&asked, &response);
+            self.count_commit(asked, &response);
         }
-        match fault {
-            Some(Fault::CommitThenRefuse(status, code)) => {
-                Ok(self.note(&asked, refusal(&asked, status, code)))
-            }
-            Some(Fault::CommitThenHangUp) => Err(HangUp),
-            Some(Fault::CommitThenStall) => std::future::pending().await,
-            Some(Fault::Refuse(..)) | None => Ok(self.note(&asked, response)),
-        }
+        Ok(response)
+    }
+
+    fn file(&self, asked: &Asked) -> PathBuf {
+        self.root.join(&asked.bucket).join(&asked.key)
     }
 
     /// s3s-fs would create the folder; a real store refuses.
@@ -151,7 +222,12 @@ impl Witness {
 
     fn count_commit(&self, asked: &Asked, response: &Response<Body>) {
         let etag = response.headers().get("etag").and_then(|etag| etag.to_str().ok()).unwrap_or_default();
-        let commit = Commit { etag: etag.trim_matches('"').to_owned(), ..asked.commit.clone() };
+        let stored = std::fs::read(self.file(asked)).unwrap_or_default();
+        let commit = Commit {
+            etag: etag.trim_matches('"').to_owned(),
+            sha256: hex::encode(Sha256::digest(stored)),
+            ..asked.commit.clone()
+        };
         self.lock().commits.entry(asked.key.clone()).or_default().push(commit);
     }
 
@@ -169,13 +245,15 @@ impl Asked {
         let query = request.uri().query().unwrap_or_default().to_owned();
         let commit = Commit {
             etag: String::new(),
+            sha256: String::new(),
             if_none_match: header("if-none-match"),
             content_md5: header("content-md5"),
             content_type: header("content-type"),
             multipart: has_parameter(&query, "uploadId"),
         };
+        let content_length = header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
         let (bucket, key) = (bucket.to_owned(), key.to_owned());
-        Self { method: request.method().clone(), path, query, bucket, key, commit }
+        Self { method: request.method().clone(), path, query, bucket, key, content_length, commit }
     }
 
     /// Makes an object: an ordinary PUT, or the POST that completes a multipart upload.
@@ -196,16 +274,4 @@ fn checksums_agree(headers: &HeaderMap, body: &[u8]) -> bool {
 
 fn has_parameter(query: &str, name: &str) -> bool {
     query.split('&').any(|pair| pair.split('=').next() == Some(name))
-}
-
-fn refusal(asked: &Asked, status: u16, code: &str) -> Response<Body> {
-    let text = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>refused</Message></Error>"
-    );
-    // an answer to HEAD has no body, so its code is lost, as it is with every S3
-    let body = if asked.method == Method::HEAD { Body::empty() } else { Body::from(text) };
-    let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/xml"));
-    response
 }
