@@ -16,6 +16,7 @@ use crate::camera::{self, Camera, CameraParts, Codecs, Template, prove};
 use crate::config::{CameraConfig, Config};
 use crate::error::{Context, Error, Kind, Result};
 use crate::http::{ServedCamera, Server};
+use crate::live::Live;
 use crate::retention;
 use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
@@ -120,6 +121,7 @@ struct Prepared {
 /// The started parts, each with its own stop signal, so that they can stop one after the other.
 struct Running {
     board: Board,
+    live: Live,
     cameras: Vec<Camera>,
     retention: Option<Part>,
     uploader: Option<Part>,
@@ -143,8 +145,11 @@ impl Running {
         runtime: &Runtime,
     ) -> Result<Running> {
         let wake = Arc::new(Notify::new());
+        let serves = parts.serve && config.server.enabled;
+        let live = if parts.capture && serves { live(config, store) } else { Live::default() };
         let mut running = Running {
             board: board.clone(),
+            live: live.clone(),
             cameras: Vec::new(),
             retention: None,
             uploader: None,
@@ -159,13 +164,14 @@ impl Running {
                 board.set_unwritten(&camera.name, None);
             }
         }
-        if parts.serve && config.server.enabled {
+        if serves {
             let server = runtime.block_on(Server::bind(
                 &config.server,
                 served(config),
                 store.clone(),
                 board.clone(),
             ))?;
+            let server = server.with_live(live.clone());
             let spawn = |shutdown| server.run(shutdown, HTTP_DRAIN);
             running.server = Some(Part::spawn(runtime, "http", spawn));
         }
@@ -186,7 +192,7 @@ impl Running {
                 Some(Part::spawn(runtime, "retention", |shutdown| retention::run(store, board, shutdown)));
         }
         let (store, board, codecs) = (store.clone(), board.clone(), cameras.codecs.clone());
-        let camera_parts = CameraParts { store, board, wake, codecs };
+        let camera_parts = CameraParts { store, board, wake, codecs, live };
         for (camera, template) in &cameras.templates {
             match Camera::start(camera.clone(), template.clone(), camera_parts.clone()) {
                 Ok(camera) => running.cameras.push(camera),
@@ -262,6 +268,17 @@ impl Part {
             .block_on(self.task)
             .context(Kind::Internal, || format!("[{name}] ended with an internal error; please report it"))?
     }
+}
+
+/// Live streams whose numbers go on where those of the last start ended.
+fn live(config: &Config, store: &Store) -> Live {
+    let from = |camera: &CameraConfig| {
+        // a database that cannot be used holds up nobody who wants to watch
+        let newest = store.newest(&camera.name, 1).ok().and_then(|mut newest| newest.pop());
+        let now = Timestamp::now();
+        (camera.name.clone(), newest.map_or(now, |segment| segment.end().max(now)))
+    };
+    Live::new(config.cameras.iter().map(from))
 }
 
 fn served(config: &Config) -> Vec<ServedCamera> {

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use crate::config::CameraConfig;
 use crate::error::{Context, Kind, Result};
+use crate::live::Live;
 use crate::segment::CameraName;
 use crate::shutdown::Shutdown;
 use crate::status::Board;
@@ -35,6 +36,7 @@ mod segments;
 mod source;
 pub mod state;
 mod supervisor;
+mod tap;
 mod teardown;
 pub mod template;
 mod timeline;
@@ -58,6 +60,8 @@ pub struct CameraParts {
     /// "Look now", for the uploader.
     pub wake: Arc<Notify>,
     pub codecs: Arc<Codecs>,
+    /// Where viewers wait for frames.
+    pub live: Live,
 }
 
 /// A camera's thread.

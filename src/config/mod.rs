@@ -114,7 +114,7 @@ pub struct ServerConfig {
     pub bind: IpAddr,
     /// 0 lets the system choose.
     pub port: u16,
-    /// Segments in `live.m3u8`.
+    /// Segments in `live.m3u8` where it is made of rows, because another process records.
     pub playlist_segments: usize,
 }
 

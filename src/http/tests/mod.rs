@@ -60,6 +60,11 @@ impl World {
     }
 
     async fn with(change: impl FnOnce(&mut Limits)) -> World {
+        World::showing(Live::default(), change).await
+    }
+
+    /// A server that also shows what these hubs hold.
+    async fn showing(live: Live, change: impl FnOnce(&mut Limits)) -> World {
         let folder = tempfile::tempdir().unwrap();
         let config = StorageConfig {
             local_buffer: Duration::ZERO,
@@ -74,6 +79,7 @@ impl World {
         let cameras = vec![served("gate"), served("yard")];
         let mut server =
             Server::bind(&server_config(0), cameras, store.clone(), board.clone()).await.unwrap();
+        server = server.with_live(live);
         change(&mut server.limits);
         let address = server.local_addr();
         let shutdown = Shutdown::new();
@@ -149,5 +155,6 @@ fn footage() -> Vec<u8> {
     (0..1_300_001_u32).map(|i| u8::try_from(i.wrapping_mul(2_654_435_761) >> 24).unwrap()).collect()
 }
 
+mod live;
 mod media;
 mod service;
