@@ -88,10 +88,8 @@ fn a_player_gets_every_part_as_it_comes() {
     let file = workspace.path().join("parts.mp4");
     std::fs::write(&file, stream).unwrap();
     let video = video_stream(file.to_str().unwrap());
-    let frames: f64 = video["nb_read_frames"].as_str().unwrap().parse().unwrap();
-    let seconds: f64 = video["duration"].as_str().map_or(0.0, |seconds| seconds.parse().unwrap());
-    assert!(frames >= 50.0, "{video}");
-    let _ = seconds;
+    let frames: usize = video["nb_read_frames"].as_str().unwrap().parse().unwrap();
+    assert!(frames >= 50, "{video}");
     assert_eq!((&video["width"], &video["height"]), (&320.into(), &180.into()));
     for (path, status) in [
         ("/live.m3u8?_HLS_part=1", 400),

@@ -12,8 +12,8 @@ use super::cut::{End, LONGEST, Open, Parts};
 use super::fmp4::Fragment;
 use crate::segment::Timestamp;
 
-/// Segments in the playlist: 20 s, far more than the three target durations that must be there.
-pub const LISTED: usize = 10;
+/// Segments in the playlist: 14 s, more than the three target durations that must be there.
+pub const LISTED: usize = 7;
 /// Segments that can still be fetched: what a slow viewer's playlist lists must stay as long again.
 const KEPT: usize = 2 * LISTED;
 /// A camera's main stream of 8 Mbit/s keeps its whole ring; beyond it, it becomes shorter.
