@@ -9,6 +9,9 @@ const AHEAD = 25;
 const RETRY_MS = 2000;
 // Where footage of the segment that is being written would begin: nothing to wait for.
 const CAUGHT_UP_MS = 1500;
+// The newest segment is still being written: somebody who goes back a little gets what lies before it.
+const OPEN_MS = 60_000;
+const STEP_MS = 5000;
 
 // `say({ phase, words, codec, skippedTo })`; phases: connecting, playing, waiting, unsupported, ended.
 export class ReplayPlayer {
@@ -20,6 +23,8 @@ export class ReplayPlayer {
   #startsAt = 0;
   #nextAt = null;
   #wantedAt = 0;
+  // the last footage was played to its end, not jumped to
+  #hasCaughtUp = false;
   #attempt = 0;
 
   constructor(video, camera, now, say) {
@@ -36,6 +41,7 @@ export class ReplayPlayer {
 
   start(at) {
     this.#stopped = false;
+    this.#hasCaughtUp = false;
     this.video.playbackRate = 1;
     this.video.addEventListener('playing', this.onPlaying);
     this.video.addEventListener('ended', this.onEnded);
@@ -62,6 +68,7 @@ export class ReplayPlayer {
   }
 
   seek(at) {
+    this.#hasCaughtUp = false;
     const pipe = this.#pipe;
     const origin = pipe?.origin;
     if (origin !== undefined && origin !== null) {
@@ -109,6 +116,9 @@ export class ReplayPlayer {
   // Nothing was recorded then: on to where there is something again.
   #skip(at, { error, next_start: next }) {
     const nextAt = next ? Date.parse(next) : null;
+    const isOpen = nextAt === null && at > this.now() - OPEN_MS;
+    if (isOpen && this.#hasCaughtUp) return this.say({ phase: 'ended' });
+    if (isOpen) return this.#load(at - STEP_MS);
     if (nextAt !== null && nextAt > at && nextAt < this.now() - CAUGHT_UP_MS) {
       this.say({ phase: 'connecting', skippedTo: nextAt });
       return this.#load(nextAt);
@@ -117,7 +127,7 @@ export class ReplayPlayer {
   }
 
   async #play(answer, at, signal) {
-    const codec = answer.headers.get('x-codec') ?? 'avc1.42c01f';
+    const [, codec] = answer.headers.get('content-type').match(/codecs="([^"]+)"/) ?? [null, ''];
     if (!canDecode(codec)) {
       this.#abort.abort();
       this.say({ phase: 'unsupported', codec });
@@ -162,8 +172,12 @@ export class ReplayPlayer {
   // The stream is at its end: a gap, or now.
   #goOn() {
     const at = this.#nextAt ?? this.position + 500;
-    if (at >= this.now() - CAUGHT_UP_MS) this.say({ phase: 'ended' });
-    else this.#load(at);
+    if (at >= this.now() - CAUGHT_UP_MS) {
+      this.say({ phase: 'ended' });
+      return;
+    }
+    this.#hasCaughtUp = true;
+    this.#load(at);
   }
 
   // A hole of some frames between two segments must not hold the picture.
