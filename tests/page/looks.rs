@@ -114,3 +114,29 @@ fn keys_reach_everything_and_everything_has_a_name() {
     assert!(browser.eval(PICTURE)[0].as_f64() < Some(0.01));
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
+
+#[test]
+fn the_overview_moves_on_demand_and_rests_while_a_camera_is_open() {
+    let (bucket, first, second) = (Bucket::new(), camera(), camera());
+    let mut settings = Settings::new(&bucket.server);
+    settings.camera("gate", &first).camera("yard", &second);
+    let workspace = Workspace::new(&settings, &bucket.server);
+    let program = Program::start(&workspace);
+    let browser = Browser::start();
+    overview(&browser, &program.url("/"), 2);
+    eventually(LIMIT, "stills of both cameras", || {
+        browser.eval("return [...document.querySelectorAll('.still')].every((one) => one.naturalWidth > 0)") == true
+    });
+    let moving = "return [...document.querySelectorAll('.card video')].filter((one) => one.currentTime > 1 \
+                  && one.checkVisibility()).length";
+    assert_eq!(browser.eval(moving), 0);
+    browser.press("l");
+    eventually(LIMIT, "both pictures to move", || {
+        let count = browser.eval(moving);
+        if count == 2 { Ok(()) } else { Err(count.to_string()) }
+    });
+    browser.press("2");
+    plays(&browser, "live", LIMIT);
+    assert_eq!(browser.eval("return document.querySelectorAll('.card video[src]').length"), 0);
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
