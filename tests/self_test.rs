@@ -1,5 +1,6 @@
 //! The test kit tests itself: a camera, a proxy or a store that lies would make every other test worthless.
 
+mod browser;
 mod camera;
 mod program;
 mod s3;

@@ -125,7 +125,8 @@ fn the_overview_moves_on_demand_and_rests_while_a_camera_is_open() {
     let browser = Browser::start();
     overview(&browser, &program.url("/"), 2);
     eventually(LIMIT, "stills of both cameras", || {
-        browser.eval("return [...document.querySelectorAll('.still')].every((one) => one.naturalWidth > 0)") == true
+        browser.eval("return [...document.querySelectorAll('.still')].every((one) => one.naturalWidth > 0)")
+            == true
     });
     let moving = "return [...document.querySelectorAll('.card video')].filter((one) => one.currentTime > 1 \
                   && one.checkVisibility()).length";
