@@ -14,7 +14,7 @@
 //!
 //! **The row is the queue**: uploader, playlists, manifests and retention read rows and never call each other;
 //! channels only say "look now". Folders on one level do not import each other; [`app`] wires them:
-//! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`]} → {[`store`], [`stills`]} → {[`segment`],
+//! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`]} → {[`store`], [`stills`], [`replay`]} → {[`segment`],
 //! [`status`], [`repeats`], [`error`]}.
 //!
 //! # Words
@@ -51,7 +51,7 @@
 //! # Reading order
 //! this page → [`app`] and `app/recorder.rs` → `camera/supervisor.rs` → `store/mod.rs` → `upload/mod.rs` → `http/route.rs`.
 //!
-//! `gst::` stays in [`camera`] and [`stills`] (and the joining of its log in [`logging`]), SQL in [`store`], rust-s3 in `upload/s3`.
+//! `gst::` stays in [`camera`], [`stills`] and [`replay`] (and the joining of its log in [`logging`]), SQL in [`store`], rust-s3 in `upload/s3`.
 
 pub mod app;
 pub mod camera;
@@ -64,6 +64,7 @@ mod fuzz;
 pub mod http;
 pub mod logging;
 pub mod repeats;
+pub mod replay;
 pub mod retention;
 pub mod segment;
 pub mod shutdown;

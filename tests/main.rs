@@ -9,6 +9,7 @@ mod codecs;
 mod commands;
 mod crashes;
 mod outages;
+mod pages;
 mod playlists;
 mod recording;
 mod reliability;

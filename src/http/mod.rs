@@ -35,6 +35,7 @@ mod page;
 mod patience;
 mod playlist;
 mod range;
+mod replay;
 pub mod report;
 mod route;
 mod stills;
