@@ -14,8 +14,8 @@
 //!
 //! **The row is the queue**: uploader, playlists, manifests and retention read rows and never call each other;
 //! channels only say "look now". Folders on one level do not import each other; [`app`] wires them:
-//! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`]} → {[`store`], [`live`], [`stills`]} →
-//! {[`segment`], [`status`], [`repeats`], [`error`]}.
+//! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`]} → {[`store`], [`live`],
+//! [`stills`], [`replay`]} → {[`segment`], [`status`], [`repeats`], [`error`]}.
 //!
 //! **Live** is a second way out of the same encoded frames, because bytes leave hlssink2 in whole GOPs only. A
 //! probe on the sink's pad shows each frame to [`live`] while somebody watches; there it becomes a fragment of MP4,
@@ -60,7 +60,7 @@
 //! # Reading order
 //! this page → [`app`] and `app/recorder.rs` → `camera/supervisor.rs` → `store/mod.rs` → `upload/mod.rs` → `http/route.rs`.
 //!
-//! `gst::` stays in [`camera`] and [`stills`] (and the joining of its log in [`logging`]), SQL in [`store`], rust-s3 in `upload/s3`.
+//! `gst::` stays in [`camera`], [`stills`] and [`replay`] (and the joining of its log in [`logging`]), SQL in [`store`], rust-s3 in `upload/s3`.
 
 pub mod app;
 pub mod camera;
@@ -74,6 +74,7 @@ pub mod http;
 pub mod live;
 pub mod logging;
 pub mod repeats;
+pub mod replay;
 pub mod retention;
 pub mod segment;
 pub mod shutdown;

@@ -11,6 +11,7 @@ mod crashes;
 mod live;
 mod outages;
 mod page;
+mod pages;
 mod playlists;
 mod recording;
 mod reliability;

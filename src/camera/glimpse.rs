@@ -18,7 +18,7 @@ pub fn watch(pipeline: &gst::Pipeline, sink_pad: &gst::Pad, slot: &Arc<Slot>) {
         let (slot, has_raw) = (slot.clone(), has_raw.clone());
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             if has_raw.load(Ordering::Relaxed) && slot.wants_frame() {
-                let caps = pad.current_caps().filter(|caps| is_plain(caps));
+                let caps = pad.current_caps().filter(is_plain);
                 match (info.buffer(), caps) {
                     (Some(buffer), Some(caps)) => slot.offer(Frame { buffer: buffer.clone(), caps }),
                     // memory of a device: the encoded frames do, too

@@ -79,7 +79,7 @@ pub fn open_to_other_sites(answer: &mut Answer) {
     set(
         answer,
         ACCESS_CONTROL_EXPOSE_HEADERS,
-        "Content-Length, Content-Range, Date, ETag, Retry-After, X-Snapshot-Age",
+        "Content-Length, Content-Range, Date, ETag, Retry-After, X-Snapshot-Age, X-Start-Time, X-End-Time, X-Next-Start",
     );
 }
 

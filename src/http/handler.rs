@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::answer::{self, Answer};
 use super::api::{Rates, events::Events};
+use super::replay::Replays;
 use super::report::{Facts, Report, Verdict};
 use super::route::{Refusal, Route, is_media, route};
 use super::socket::{self, Session};
@@ -43,6 +44,7 @@ pub struct Handler {
     readers: Semaphore,
     pub(super) rates: Rates,
     pub(super) events: Events,
+    pub(super) replays: Replays,
     /// Empty in a process that does not record.
     pub(super) stills: Stills,
     last_warning: Mutex<Option<Instant>>,
@@ -65,9 +67,21 @@ impl Gathered {
 impl Handler {
     pub fn new(cameras: Vec<ServedCamera>, live_segments: usize, store: Store, board: Board) -> Handler {
         let readers = Semaphore::new(READERS);
-        let (rates, events) = (Rates::default(), Events::default());
+        let (rates, events, replays) = (Rates::default(), Events::default(), Replays::default());
         let (live, stills, last_warning) = (Live::default(), Stills::default(), Mutex::default());
-        Handler { cameras, live_segments, store, board, live, readers, rates, events, stills, last_warning }
+        Handler {
+            cameras,
+            live_segments,
+            store,
+            board,
+            live,
+            readers,
+            rates,
+            events,
+            replays,
+            stills,
+            last_warning,
+        }
     }
 
     /// Never fails: what goes wrong is an answer too. What goes on after the answer comes with it.
@@ -123,6 +137,7 @@ impl Handler {
             Route::LiveSocket(camera) => Err(self.explain(&camera, Unavailable::Gone)),
             Route::Recent(camera) => self.playlist(camera, RECENT_SEGMENTS, request).await,
             Route::Segment(camera, file) => self.segment(camera, file, request).await,
+            Route::Play(camera) => self.replay(camera, request).await,
             Route::Snapshot(camera) => self.snapshot(&camera, request.headers()).await,
             Route::Thumb(camera, file) => self.thumb(camera, file, request).await,
             Route::ThumbAt(camera) => self.thumb_at(camera, request.uri().query()).await,

@@ -38,6 +38,7 @@ mod patience;
 mod places;
 mod playlist;
 mod range;
+mod replay;
 pub mod report;
 mod route;
 mod socket;

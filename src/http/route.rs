@@ -28,6 +28,8 @@ pub enum Route {
     /// The whole local buffer of one camera.
     Recent(CameraName),
     Segment(CameraName, FileName),
+    /// `play.mp4`: recorded footage from a time on.
+    Play(CameraName),
     /// A picture of the camera now.
     Snapshot(CameraName),
     /// The picture of a segment.
@@ -114,6 +116,7 @@ fn find<'a>(path: &str, cameras: impl Iterator<Item = &'a CameraName> + Clone) -
             })
         }
         ["cameras", name, "recent.m3u8"] => known(name, cameras).map(Route::Recent),
+        ["cameras", name, "play.mp4"] => known(name, cameras).map(Route::Play),
         ["cameras", name, "snapshot.jpg"] => known(name, cameras).map(Route::Snapshot),
         ["cameras", name, "thumbs"] => known(name, cameras).map(Route::ThumbAt),
         ["cameras", name, "thumbs", file] => {
@@ -201,6 +204,12 @@ mod tests {
             ("/cameras/gate/live/17.m4s", Route::LiveSegment(name("gate"), 17)),
             ("/cameras/gate/live/17.3.m4s", Route::LivePart(name("gate"), 17, 3)),
             ("/cameras/gate/live/init_4.mp4", Route::LiveInit(name("gate"), 4)),
+            ("/cameras/yard/play.mp4", Route::Play(name("yard"))),
+            ("/cameras/yard/snapshot.jpg", Route::Snapshot(name("yard"))),
+            ("/cameras/yard/thumbs", Route::ThumbAt(name("yard"))),
+            ("/cameras/gate/thumbs/segment_1763906399.jpg", Route::Thumb(name("gate"), file)),
+            ("/api/v1/status", Route::Api(api::Endpoint::Status)),
+            ("/api/v1/cameras/yard/timeline", Route::Api(api::Endpoint::Timeline(name("yard")))),
         ] {
             assert_eq!(ask(&Method::GET, path), Ok(route.clone()), "{path}");
             assert_eq!(ask(&Method::HEAD, path), Ok(route), "{path}");
@@ -227,6 +236,9 @@ mod tests {
             ("/cameras/gate/segments/segment_1.ts.part", 404),
             ("/cameras/gate/segments/../../etc/passwd", 404),
             ("/cameras/gate/segments/..%2f..%2fetc%2fpasswd", 404),
+            ("/cameras/gate/thumbs/segment_1.ts", 404),
+            ("/cameras/gate/thumbs/..%2fsegment_1.jpg", 404),
+            ("/api/v1/cameras/gate%2ftimeline", 404),
             ("/cameras/gate/segments/%2e%2e%2fsegment_1.ts", 404),
             ("/cameras/gate/segments/segment_1.ts%00", 404),
             ("/cameras/gate%2fsegments/segment_1.ts", 404),

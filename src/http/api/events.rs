@@ -16,7 +16,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::Handler;
+use super::{Handler, Status};
 use crate::http::answer::{self, Answer, Body, set};
 use crate::http::route::Refusal;
 
@@ -34,7 +34,10 @@ pub struct Events {
     newest: watch::Sender<Option<Bytes>>,
     wanted: Notify,
     places: Arc<Semaphore>,
+    /// Nothing comes any more but the last event, which says so.
     stop: CancellationToken,
+    /// The last event was sent.
+    ended: CancellationToken,
 }
 
 impl Default for Events {
@@ -44,14 +47,20 @@ impl Default for Events {
             wanted: Notify::new(),
             places: Arc::new(Semaphore::new(LISTENERS)),
             stop: CancellationToken::new(),
+            ended: CancellationToken::new(),
         }
     }
 }
 
 impl Events {
-    /// Ends every stream, for good.
+    /// Ends every stream, for good, with a last event.
     pub fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Cancelled when streams are to end.
+    pub fn stopped(&self) -> CancellationToken {
+        self.stop.clone()
     }
 
     pub fn listen(&self, head_only: bool) -> Result<Answer, Refusal> {
@@ -65,6 +74,12 @@ impl Events {
         Ok(answer)
     }
 
+    fn tell(&self, status: &Status) {
+        // our own structs have string keys and no failing parts
+        let json = serde_json::to_string(status).unwrap_or_default();
+        self.newest.send_replace(Some(format!("event: status\ndata: {json}\n\n").into()));
+    }
+
     fn stream(&self) -> Result<Body, Refusal> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| {
             let error = format!("{LISTENERS} others listen to events already");
@@ -74,7 +89,7 @@ impl Events {
         // what is there already is told at once
         newest.mark_changed();
         self.wanted.notify_one();
-        let listener = Listener { newest, stop: self.stop.clone(), told_at: Instant::now(), _place: place };
+        let listener = Listener { newest, ended: self.ended.clone(), told_at: Instant::now(), _place: place };
         let events = unfold(listener, |mut listener| async move {
             let event = listener.next().await?;
             Some((Ok(Frame::data(event)), listener))
@@ -85,7 +100,7 @@ impl Events {
 
 struct Listener {
     newest: watch::Receiver<Option<Bytes>>,
-    stop: CancellationToken,
+    ended: CancellationToken,
     told_at: Instant,
     _place: OwnedSemaphorePermit,
 }
@@ -96,11 +111,11 @@ impl Listener {
             let heartbeat = self.told_at + HEARTBEAT;
             let event = tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return None,
                 changed = self.newest.changed() => {
                     changed.ok()?;
                     self.newest.borrow_and_update().clone()
                 }
+                () = self.ended.cancelled() => return None,
                 () = sleep_until(heartbeat) => Some(Bytes::from_static(b": still here\n\n")),
             };
             if event.is_some() {
@@ -114,30 +129,32 @@ impl Listener {
 /// Makes events while somebody listens, until the server stops.
 pub async fn render(handler: Arc<Handler>) {
     let events = &handler.events;
-    let mut told = None;
-    loop {
+    let mut told: Option<(Instant, Status)> = None;
+    while !events.stop.is_cancelled() {
         if events.newest.receiver_count() == 0 {
             told = None;
             events.newest.send_replace(None);
             tokio::select! {
-                () = events.stop.cancelled() => return,
+                () = events.stop.cancelled() => break,
                 () = events.wanted.notified() => {}
             }
         }
         let began = Instant::now();
         let status = handler.status().await;
         let bare = status.without_time();
-        let is_news = told
-            .as_ref()
-            .is_none_or(|(at, before): &(Instant, _)| *before != bare || at.elapsed() + PACE / 2 >= REFRESH);
-        if is_news && let Ok(json) = serde_json::to_string(&status) {
-            let event = format!("event: status\ndata: {json}\n\n");
-            events.newest.send_replace(Some(event.into()));
+        let is_news =
+            |(at, before): &(Instant, Status)| *before != bare || at.elapsed() + PACE / 2 >= REFRESH;
+        if told.as_ref().is_none_or(is_news) {
+            events.tell(&status);
             told = Some((began, bare));
         }
         tokio::select! {
-            () = events.stop.cancelled() => return,
+            () = events.stop.cancelled() => {}
             () = sleep_until(began + PACE) => {}
         }
     }
+    if events.newest.receiver_count() > 0 {
+        events.tell(&handler.status().await);
+    }
+    events.ended.cancel();
 }

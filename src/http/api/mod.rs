@@ -16,7 +16,7 @@ mod rate;
 mod status;
 mod timeline;
 
-pub use query::moment;
+pub use query::{moment, value};
 pub use rate::Rates;
 use status::Status;
 

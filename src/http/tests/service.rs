@@ -130,7 +130,7 @@ async fn a_flood_waits_for_a_place_and_then_is_answered() {
     for _ in 0..8 {
         idle.push(TcpStream::connect(world.address).await.unwrap());
     }
-    let got = tokio::time::timeout(Duration::from_secs(20), world.get("/style.css")).await;
+    let got = tokio::time::timeout(Duration::from_secs(20), world.get("/ui/app.css")).await;
     assert_eq!(got.expect("the flood shut everybody out").status, 200);
     world.stop().await;
 }
