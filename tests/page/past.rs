@@ -28,6 +28,7 @@ fn scrubbing_shows_what_was_recorded_and_home_is_live() {
     shows_a_picture(&browser);
     let said = state(&browser)["slider"].as_str().unwrap_or_default().to_owned();
     assert!(said.ends_with(" ago"), "{said}");
+    browser.become_screen(1280, 800, false);
     browser.picture("past-desktop-light");
     browser.press("Home");
     plays(&browser, "live", LIMIT);
