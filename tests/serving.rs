@@ -169,6 +169,7 @@ fn health_has_the_fields_that_are_promised() {
     assert_eq!(keys(&health["upload"]), upload.into());
     assert_eq!((&health["upload"]["state"], &health["upload"]["failed"]), (&"ok".into(), &0.into()));
     assert!(health["upload"]["last_success_at"].as_str().unwrap().ends_with('Z'), "{health}");
-    assert_eq!(keys(&health["storage"]), ["segments", "bytes", "free_bytes", "reason"].into());
+    let storage = ["segments", "bytes", "free_bytes", "space", "dropped", "reason"];
+    assert_eq!(keys(&health["storage"]), storage.into());
     assert!(health["storage"]["bytes"].as_u64().unwrap() > 0, "{health}");
 }
