@@ -203,7 +203,7 @@ fn banner(camera: &Camera, s3: &S3Server, server: SocketAddr, folder: &Path) {
     let camera_url = camera.url().replace("rtsp://", &format!("rtsp://{user}:{password}@"));
     println!(
         "\n  web page      http://{server}/\
-         \n  live (VLC)    http://{server}/live.m3u8         the first segment takes about 12 s\
+         \n  live (VLC)    http://{server}/live.m3u8         the first picture takes about 2 s\
          \n  health        http://{server}/health\
          \n  camera        {camera_url}\
          \n  bucket        {}\

@@ -16,6 +16,7 @@ use crate::camera::{self, Camera, CameraParts, Codecs, Template, prove};
 use crate::config::{CameraConfig, Config};
 use crate::error::{Context, Error, Kind, Result};
 use crate::http::{ServedCamera, Server};
+use crate::live::Live;
 use crate::retention;
 use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
@@ -121,6 +122,7 @@ struct Prepared {
 /// The started parts, each with its own stop signal, so that they can stop one after the other.
 struct Running {
     board: Board,
+    live: Live,
     cameras: Vec<Camera>,
     stills: Option<stills::Worker>,
     retention: Option<Part>,
@@ -145,8 +147,11 @@ impl Running {
         runtime: &Runtime,
     ) -> Result<Running> {
         let wake = Arc::new(Notify::new());
+        let serves = parts.serve && config.server.enabled;
+        let live = if parts.capture && serves { live(config, store) } else { Live::default() };
         let mut running = Running {
             board: board.clone(),
+            live: live.clone(),
             cameras: Vec::new(),
             stills: None,
             retention: None,
@@ -163,14 +168,14 @@ impl Running {
             }
         }
         let stills = stills_of(config, parts);
-        if parts.serve && config.server.enabled {
+        if serves {
             let server = runtime.block_on(Server::bind(
                 &config.server,
                 served(config),
                 store.clone(),
                 board.clone(),
             ))?;
-            let server = server.with_stills(stills.clone());
+            let server = server.with_live(live.clone()).with_stills(stills.clone());
             let spawn = |shutdown| server.run(shutdown, HTTP_DRAIN);
             running.server = Some(Part::spawn(runtime, "http", spawn));
         }
@@ -192,7 +197,7 @@ impl Running {
             running.stills = Some(stills::Worker::start(&stills)?);
         }
         let (store, board, codecs) = (store.clone(), board.clone(), cameras.codecs.clone());
-        let camera_parts = CameraParts { store, board, wake, codecs, stills };
+        let camera_parts = CameraParts { store, board, wake, codecs, live, stills };
         for (camera, template) in &cameras.templates {
             match Camera::start(camera.clone(), template.clone(), camera_parts.clone()) {
                 Ok(camera) => running.cameras.push(camera),
@@ -278,6 +283,17 @@ fn stills_of(config: &Config, parts: Parts) -> Stills {
     let recorded = if parts.capture { config.cameras.as_slice() } else { &[] };
     let names = recorded.iter().map(|camera| camera.name.clone());
     Stills::new(names, config.server.enabled && config.server.thumbnails)
+}
+
+/// Live streams whose numbers go on where those of the last start ended.
+fn live(config: &Config, store: &Store) -> Live {
+    let from = |camera: &CameraConfig| {
+        // a database that cannot be used holds up nobody who wants to watch
+        let newest = store.newest(&camera.name, 1).ok().and_then(|mut newest| newest.pop());
+        let now = Timestamp::now();
+        (camera.name.clone(), newest.map_or(now, |segment| segment.end().max(now)))
+    };
+    Live::new(config.cameras.iter().map(from))
 }
 
 fn served(config: &Config) -> Vec<ServedCamera> {

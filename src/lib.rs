@@ -1,21 +1,30 @@
 //! Records IP cameras into short segments, uploads each one verified to S3, and shows them live.
 //!
 //! ```text
-//! camera ─RTSP─▶ rtspsrc ▶ depay ▶ parse ▶ [decode ▶ rate ▶ scale ▶ encode] ▶ hlssink2       GStreamer threads
-//!                                                                               │
+//! camera ─RTSP─▶ rtspsrc ▶ depay ▶ parse ▶ [decode ▶ rate ▶ scale ▶ encode] ─┬▶ hlssink2     GStreamer threads
+//!                                           while somebody watches: live, RAM ◀┘   │
 //!   get-fragment-stream ▶ writer: own name, buffered writes, hashes as bytes pass, fsync at close
 //!   bus fragment-closed ▶ camera thread ▶ store: INSERT row `created`
 //!                                           │
 //!               ┌───────────── SQLite (rows)┴──────────────────┐
 //!               ▼                          ▼                   ▼
 //!         upload ▶ S3, verified      http ▶ playlists,    retention ▶ unlink
-//!         row `uploaded` ▶ manifest   segments, health     row `cleaned`
+//!         row `uploaded` ▶ manifest   segments, live       row `cleaned`
 //! ```
 //!
 //! **The row is the queue**: uploader, playlists, manifests and retention read rows and never call each other;
 //! channels only say "look now". Folders on one level do not import each other; [`app`] wires them:
-//! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`]} → {[`store`], [`stills`], [`replay`]} → {[`segment`],
-//! [`status`], [`repeats`], [`error`]}.
+//! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`]} → {[`store`], [`live`],
+//! [`stills`], [`replay`]} → {[`segment`], [`status`], [`repeats`], [`error`]}.
+//!
+//! **Live** is a second way out of the same encoded frames, because bytes leave hlssink2 in whole GOPs only. A
+//! probe on the sink's pad shows each frame to [`live`] while somebody watches; there it becomes a fragment of MP4,
+//! which goes to direct viewers at once, and with others into parts and two-second segments of a low-latency
+//! playlist. Nothing of it is linked into the recording's pipeline. It ends a minute after the last viewer.
+//!
+//! **Pages** read `/api/v1` (docs/API.md) and pictures: [`stills`] makes a small JPEG of a camera every two seconds while
+//! somebody looks, and one of each closed segment, which lies in `thumbs` beside the segments and goes with its own.
+//! Recorded footage plays in a browser as MP4 that [`replay`] makes of segments while they are being sent.
 //!
 //! # Words
 //! One word for one thing: *camera* · *run* (one life of one camera's pipeline, numbered in the database) ·
@@ -36,6 +45,7 @@
 //! 6. Media sequence and discontinuity sequence are columns: they only rise, also across restarts. A camera without
 //!    rows begins at the seconds since 2020, which is above whatever it counted before its database was lost: it closes
 //!    at most one segment a second. (A machine that lost database and clock together counts from its files' names.)
+//!    Those of live begin with the seconds of the program's start and rise more slowly ([`live::Live::new`]).
 //! 7. Time on disk, in keys and rows is UTC. Durations come from media time, waiting from monotonic clocks.
 //! 8. From a camera's first run on, segments and gaps tile its time: every second is footage or has a cause
 //!    ([`store::Store::coverage`]). Runs say why they ended, and the insert of a segment writes the gap before it.
@@ -62,6 +72,7 @@ pub mod error;
 #[cfg(test)]
 mod fuzz;
 pub mod http;
+pub mod live;
 pub mod logging;
 pub mod repeats;
 pub mod replay;

@@ -9,6 +9,7 @@ use cctv_s3_pipeline::camera::choice::Latches;
 use cctv_s3_pipeline::camera::codec::{Codec, Role};
 use cctv_s3_pipeline::camera::{Camera, CameraParts, Codecs, Template, prove};
 use cctv_s3_pipeline::config::{CameraConfig, CaptureConfig, Secret, StorageConfig};
+use cctv_s3_pipeline::live::Live;
 use cctv_s3_pipeline::segment::{CameraName, Prefix};
 use cctv_s3_pipeline::status::Board;
 use cctv_s3_pipeline::store::Store;
@@ -133,6 +134,7 @@ fn recording_survives(culprit: &str) {
         wake: Arc::default(),
         codecs: Arc::new(Codecs::new()),
         stills: Default::default(),
+        live: Live::default(),
     };
     let recorder = Camera::start(config, template, parts).unwrap();
     let runs = || query(&storage.database, "SELECT * FROM runs ORDER BY id").unwrap();

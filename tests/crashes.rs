@@ -44,7 +44,7 @@ fn killed_at_any_moment_it_loses_nothing_that_was_closed_and_stores_nothing_twic
     settings.set("capture.segment_duration", 3);
     settings.camera("gate", &camera).for_camera("capture.mode", "passthrough");
     let workspace = Workspace::new(&settings, &bucket.server);
-    let mut viewer = Viewer::new("/live.m3u8");
+    let mut viewer = Viewer::new("/cameras/gate/recent.m3u8");
     let mut seed = 0x5eed_cafe;
     let mut closed: BTreeSet<String> = BTreeSet::new();
     for kill in 1..=6 {

@@ -47,7 +47,7 @@ fn a_camera_without_power_is_recorded_again_and_its_tail_is_not_lost() {
     let (bucket, mut camera) = (Bucket::new(), camera());
     let workspace = Workspace::new(Settings::new(&bucket.server).camera("gate", &camera), &bucket.server);
     let mut program = Program::start(&workspace);
-    let mut viewer = Viewer::new("/live.m3u8");
+    let mut viewer = Viewer::new("/cameras/gate/recent.m3u8");
     let before = inside_a_segment(&workspace, "gate", 2);
     viewer.look(&program).unwrap();
     camera.stop();

@@ -89,6 +89,7 @@ impl Recorder {
     fn watch(&self, running: &Running, store: &Store, calm: Duration, unrecovered: bool) -> Option<Reopen> {
         let began = Instant::now();
         while !self.shutdown.wait(WATCH) {
+            running.live.sweep();
             if let Some(name) = running.ended_part() {
                 log::error!("[{name}] ended by itself; stopping everything, so that it is started again");
                 return None;

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use crate::config::CameraConfig;
 use crate::error::{Context, Kind, Result};
+use crate::live::Live;
 use crate::segment::CameraName;
 use crate::shutdown::Shutdown;
 use crate::status::Board;
@@ -37,6 +38,7 @@ mod segments;
 mod source;
 pub mod state;
 mod supervisor;
+mod tap;
 mod teardown;
 pub mod template;
 mod timeline;
@@ -62,6 +64,8 @@ pub struct CameraParts {
     pub codecs: Arc<Codecs>,
     /// Where frames and closed segments are offered for pictures.
     pub stills: Stills,
+    /// Where viewers wait for frames.
+    pub live: Live,
 }
 
 /// A camera's thread.

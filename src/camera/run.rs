@@ -12,6 +12,7 @@ use super::rows::Rows;
 use super::segments::{self, lock_open, running_time};
 use super::source::{Offer, keep_alive};
 use super::state::{Machine, Verdict};
+use super::tap::Tap;
 use super::teardown::{send_eos, set_null};
 use crate::segment::RunId;
 use crate::shutdown::Shutdown;
@@ -29,6 +30,8 @@ const NULL_LIMIT: Duration = Duration::from_secs(5);
 pub struct Run<'a> {
     pub id: RunId,
     pub parts: CameraPipeline,
+    /// `None` where nobody can watch.
+    pub tap: Option<Tap>,
     pub chosen: Chosen,
     pub codec: Codec,
     pub codec_is_open: bool,
@@ -163,6 +166,9 @@ impl Run<'_> {
             return broken;
         }
         self.rows.flush_when_due();
+        if let Some(tap) = &mut self.tap {
+            tap.look();
+        }
         let offer = self.offer();
         let facts = self.facts(&offer);
         if let Some(failure) = codec_mismatch(&facts) {
@@ -197,6 +203,8 @@ impl Run<'_> {
     /// EOS into hlssink2, so that the tail segment is closed on every way out; then Null. What GStreamer did not
     /// close is closed here: its frames are on disk all the same.
     fn finish(mut self) -> Option<Failure> {
+        // viewers first: what closes the tail is not for them
+        self.tap = None;
         let mut failure = None;
         let has_ended = self.parts.counters.has_ended();
         let eos = (self.parts.counters.seen().frames > 0).then(|| send_eos(&self.parts.sink_pad)).flatten();

@@ -18,6 +18,7 @@ use super::rows::Rows;
 use super::run::Run;
 use super::segments::Opener;
 use super::state::{Machine, Next};
+use super::tap::Tap;
 use super::template::Template;
 use crate::config::CameraConfig;
 use crate::error::{Error, Kind};
@@ -166,9 +167,12 @@ impl Supervisor {
             glimpse::watch(&parts.pipeline, &parts.sink_pad, slot);
         }
         let shutdown = self.shutdown.clone();
+        let hub = self.parts.live.hub(&self.camera.name);
+        let tap = hub.map(|hub| Tap::new(hub.clone(), &parts.sink_pad, &parts.bus));
         let run = Run {
             id,
             parts,
+            tap,
             chosen,
             codec: self.lessons.codec,
             codec_is_open: self.template.fixed_codec().is_none(),

@@ -123,7 +123,7 @@ pub struct ServerConfig {
     pub bind: IpAddr,
     /// 0 lets the system choose.
     pub port: u16,
-    /// Segments in `live.m3u8`.
+    /// Segments in `live.m3u8` where it is made of rows, because another process records.
     pub playlist_segments: usize,
     /// A small picture of each segment, beside the segments.
     pub thumbnails: bool,

@@ -6,20 +6,21 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONNECTION,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, UPGRADE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::route::{ALLOWED, Refusal};
 
-/// A body that may come from memory or from a file.
-pub type Body = http_body_util::combinators::BoxBody<Bytes, std::io::Error>;
+/// A body that may come from memory, from a file or from a live stream.
+pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, std::io::Error>;
 pub type Answer = Response<Body>;
 
 pub fn body(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// An answer from memory that nobody may keep: it can be another one in a second.
@@ -49,6 +50,10 @@ pub fn refusal(refusal: &Refusal) -> Answer {
     match status {
         StatusCode::METHOD_NOT_ALLOWED => set(&mut answer, ALLOW, ALLOWED),
         StatusCode::SERVICE_UNAVAILABLE => set(&mut answer, RETRY_AFTER, "2"),
+        StatusCode::UPGRADE_REQUIRED => {
+            set(&mut answer, UPGRADE, "websocket");
+            set(&mut answer, CONNECTION, "Upgrade");
+        }
         _ => {}
     }
     answer

@@ -166,7 +166,7 @@ fn chunks(file: File, part: Range<u64>) -> Body {
             Ok::<_, io::Error>(Some((Frame::data(chunk), part.start + size..part.end)))
         }
     });
-    BodyExt::boxed(StreamBody::new(stream))
+    BodyExt::boxed_unsync(StreamBody::new(stream))
 }
 
 /// Sets a header whose value is made of digits, hex and dates.

@@ -3,7 +3,7 @@
 //! Called by the server for every request of every connection. Reads only; takes at most [`READERS`] turns at
 //! the database at once, so that viewers cannot crowd out the recorder that writes to it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
@@ -15,10 +15,12 @@ use super::api::{Rates, events::Events};
 use super::replay::Replays;
 use super::report::{Facts, Report, Verdict};
 use super::route::{Refusal, Route, is_media, route};
-use super::{ServedCamera, file, page, playlist};
+use super::socket::{self, Session};
+use super::{ServedCamera, file, live, page, playlist};
 use crate::error::{Error, Kind, Result};
+use crate::live::{Hub, Live, Rendered, Unavailable};
 use crate::segment::{CameraName, FileName, Segment, Timestamp};
-use crate::status::{Board, Snapshot, StorageTrouble};
+use crate::status::{Board, CameraState, Snapshot, StorageTrouble};
 use crate::stills::Stills;
 use crate::store::{CameraStats, Store};
 
@@ -26,6 +28,9 @@ use crate::store::{CameraStats, Store};
 const READERS: usize = 4;
 /// A day of ten-second segments. A recorder that was cut off for a week lists only the newest.
 const RECENT_SEGMENTS: usize = 8640;
+/// How long the first picture of a live stream is waited for: a camera's keyframes are seldom further apart, and
+/// players give up after ten seconds.
+const FIRST_PICTURE: Duration = Duration::from_secs(8);
 /// The same trouble is written into the log this often, however many viewers meet it.
 const REPEAT: Duration = Duration::from_secs(60);
 
@@ -34,6 +39,8 @@ pub struct Handler {
     live_segments: usize,
     pub(super) store: Store,
     pub(super) board: Board,
+    /// Empty in a process that does not record.
+    pub live: Live,
     readers: Semaphore,
     pub(super) rates: Rates,
     pub(super) events: Events,
@@ -59,30 +66,33 @@ impl Gathered {
 
 impl Handler {
     pub fn new(cameras: Vec<ServedCamera>, live_segments: usize, store: Store, board: Board) -> Handler {
-        let readers = Semaphore::new(READERS);
-        let (rates, events, replays) = (Rates::default(), Events::default(), Replays::default());
-        let (stills, last_warning) = (Stills::default(), Mutex::default());
         Handler {
             cameras,
             live_segments,
             store,
             board,
-            readers,
-            rates,
-            events,
-            replays,
-            stills,
-            last_warning,
+            live: Live::default(),
+            readers: Semaphore::new(READERS),
+            rates: Rates::default(),
+            events: Events::default(),
+            replays: Replays::default(),
+            stills: Stills::default(),
+            last_warning: Mutex::default(),
         }
     }
 
-    /// Never fails: what goes wrong is an answer too.
-    pub async fn answer(&self, request: &Request<Incoming>) -> Answer {
+    /// Never fails: what goes wrong is an answer too. What goes on after the answer comes with it.
+    pub async fn answer(&self, mut request: Request<Incoming>) -> (Answer, Option<Session>) {
         let begun = Instant::now();
-        let path = request.uri().path();
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let (path, mut session) = (uri.path(), None);
         let names = self.cameras.iter().map(|camera| &camera.name);
         let result = match route(request.method(), path, names) {
-            Ok(route) => self.follow(route, request).await,
+            Ok(Route::LiveSocket(camera)) => self.socket(camera, &mut request).map(|(answer, follows)| {
+                session = Some(follows);
+                answer
+            }),
+            Ok(route) => self.follow(route, &request).await,
             Err(refusal) => Err(refusal),
         };
         let mut answer = result.unwrap_or_else(|refusal| answer::refusal(&refusal));
@@ -90,9 +100,9 @@ impl Handler {
             answer::open_to_other_sites(&mut answer);
         }
         answer::secure(&mut answer);
-        let (method, status) = (request.method(), answer.status().as_u16());
+        let status = answer.status().as_u16();
         log::debug!("[http] {method} {path} {status} after {} ms", begun.elapsed().as_millis());
-        answer
+        (answer, session)
     }
 
     async fn follow(&self, route: Route, request: &Request<Incoming>) -> Result<Answer, Refusal> {
@@ -111,8 +121,22 @@ impl Handler {
                 };
                 Ok(answer::json(status, &report))
             }
-            Route::Live(camera) => self.playlist(camera, self.live_segments).await,
-            Route::Recent(camera) => self.playlist(camera, RECENT_SEGMENTS).await,
+            Route::Live(camera) => match self.live.hub(&camera) {
+                Some(hub) => self.live_playlist(hub, request).await,
+                // recorded by another process: its closed segments are all that can be seen from here
+                None => self.playlist(camera, self.live_segments, request).await,
+            },
+            Route::LivePart(camera, segment, part) => live::part(self.hub(&camera)?, segment, part).await,
+            Route::LiveSegment(camera, segment) => live::segment(self.hub(&camera)?, segment),
+            Route::LiveInit(camera, id) => live::init(self.hub(&camera)?, id),
+            Route::LiveStream(camera) => {
+                let hub = self.hub(&camera)?;
+                let stream = live::endless(request.method(), hub, self.patience(&camera)).await;
+                stream.map_err(|why| self.explain(&camera, why))
+            }
+            // taken before: it needs the whole connection
+            Route::LiveSocket(camera) => Err(self.explain(&camera, Unavailable::Gone)),
+            Route::Recent(camera) => self.playlist(camera, RECENT_SEGMENTS, request).await,
             Route::Segment(camera, file) => self.segment(camera, file, request).await,
             Route::Play(camera) => self.replay(camera, request).await,
             Route::Snapshot(camera) => self.snapshot(&camera, request.headers()).await,
@@ -122,7 +146,49 @@ impl Handler {
         }
     }
 
-    async fn playlist(&self, camera: CameraName, limit: usize) -> Result<Answer, Refusal> {
+    fn hub(&self, camera: &CameraName) -> Result<&Arc<Hub>, Refusal> {
+        self.live.hub(camera).ok_or_else(|| {
+            let hint = "open live.m3u8 or recent.m3u8 here, or ask the process that records";
+            Refusal::new(503, format!("camera {camera} is recorded by another process"), hint)
+        })
+    }
+
+    async fn live_playlist(&self, hub: &Arc<Hub>, request: &Request<Incoming>) -> Result<Answer, Refusal> {
+        let want = live::want(request.uri().query())?;
+        let rendered = hub.playlist(want, self.patience(hub.name())).await;
+        let rendered = rendered.map_err(|why| self.explain(hub.name(), why))?;
+        Ok(live::playlist(request.headers(), &rendered))
+    }
+
+    fn socket(
+        &self,
+        camera: CameraName,
+        request: &mut Request<Incoming>,
+    ) -> Result<(Answer, Session), Refusal> {
+        let hub = self.hub(&camera)?.clone();
+        socket::answer(request, camera, self.board.clone(), move || hub.viewer())
+    }
+
+    /// A camera that is known to be away is not waited for.
+    fn patience(&self, camera: &CameraName) -> Duration {
+        let notice = self.board.snapshot().cameras.remove(camera);
+        let is_away = notice.is_some_and(|notice| notice.state == CameraState::Waiting);
+        if is_away { Duration::ZERO } else { FIRST_PICTURE }
+    }
+
+    fn explain(&self, camera: &CameraName, why: Unavailable) -> Refusal {
+        match why {
+            Unavailable::NothingYet => self.nothing_yet(camera, "sends no picture now"),
+            why => live::unavailable(why),
+        }
+    }
+
+    async fn playlist(
+        &self,
+        camera: CameraName,
+        limit: usize,
+        request: &Request<Incoming>,
+    ) -> Result<Answer, Refusal> {
         let target = self.cameras.iter().find(|served| served.name == camera);
         let target = target.map(|served| served.segment_duration).unwrap_or_default();
         let name = camera.clone();
@@ -132,7 +198,7 @@ impl Handler {
             .map_err(|error| self.trouble("read the playlist", &error))?;
         // players end on an empty playlist without a word; this answer has words and a time to come again
         let text = text.ok_or_else(|| self.nothing_yet(&camera, "has no footage on this machine yet"))?;
-        Ok(answer::text(StatusCode::OK, "application/vnd.apple.mpegurl", text))
+        Ok(live::playlist(request.headers(), &Rendered::new(text)))
     }
 
     pub(super) fn nothing_yet(&self, camera: &CameraName, what: &str) -> Refusal {

@@ -6,19 +6,20 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::config::{Mode, ServerConfig};
 use crate::error::{Error, Kind, Result};
+use crate::live::Live;
 use crate::segment::CameraName;
 use crate::shutdown::Shutdown;
 use crate::status::Board;
@@ -31,23 +32,24 @@ mod file;
 #[cfg(test)]
 mod fuzz;
 mod handler;
+mod live;
 mod page;
 mod patience;
+mod places;
 mod playlist;
 mod range;
 mod replay;
 pub mod report;
 mod route;
+mod socket;
 mod stills;
 #[cfg(test)]
 mod tests;
 
 use handler::Handler;
 use patience::Patient;
+use socket::Session;
 
-/// Connections at once; further ones wait in the kernel's queue. A process may usually have 1024 open files,
-/// and recording needs some of them.
-const CONNECTIONS: usize = 256;
 /// From the first byte of a request, or from the last answer, to the end of the next request's headers.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
 const REQUEST_BYTES: usize = 16 * 1024;
@@ -69,7 +71,7 @@ pub struct ServedCamera {
 pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
-    handler: Arc<Handler>,
+    handler: Handler,
     limits: Limits,
 }
 
@@ -91,16 +93,20 @@ impl Server {
         let wanted = SocketAddr::new(config.bind, config.port);
         let listener = TcpListener::bind(wanted).await.map_err(|cause| listen_error(wanted, cause))?;
         let local_addr = listener.local_addr().map_err(|cause| listen_error(wanted, cause))?;
-        let handler = Arc::new(Handler::new(cameras, config.playlist_segments, store, board));
-        let limits = Limits { connections: CONNECTIONS, request_time: REQUEST_TIME, stalled: STALLED };
+        let handler = Handler::new(cameras, config.playlist_segments, store, board);
+        let limits = Limits { connections: places::places(), request_time: REQUEST_TIME, stalled: STALLED };
         Ok(Server { listener, local_addr, handler, limits })
+    }
+
+    /// Shows what these hubs hold; without them `live.m3u8` is made of rows.
+    pub fn with_live(mut self, live: Live) -> Server {
+        self.handler.live = live;
+        self
     }
 
     /// Shows what these slots hold; without them there is no snapshot.
     pub fn with_stills(mut self, stills: Stills) -> Server {
-        if let Some(handler) = Arc::get_mut(&mut self.handler) {
-            handler.stills = stills;
-        }
+        self.handler.stills = stills;
         self
     }
 
@@ -111,9 +117,9 @@ impl Server {
     /// Serves until `shutdown`, then lets open answers finish within `drain`.
     pub async fn run(self, shutdown: Shutdown, drain: Duration) -> Result<()> {
         log::info!("[http] listening on http://{}", self.local_addr);
-        let graceful = GracefulShutdown::new();
+        let handler = Arc::new(self.handler);
         let mut connections = JoinSet::new();
-        connections.spawn(api::events::render(self.handler.clone()));
+        connections.spawn(api::events::render(handler.clone()));
         let places = Arc::new(Semaphore::new(self.limits.connections));
         let mut refused = false;
         loop {
@@ -126,7 +132,7 @@ impl Server {
             match accepted {
                 Ok((stream, place)) => {
                     refused = false;
-                    connections.spawn(self.serve(stream, place, &graceful));
+                    connections.spawn(serve(stream, place, &handler, self.limits, shutdown.clone()));
                 }
                 Err(cause) => {
                     if !std::mem::replace(&mut refused, true) {
@@ -137,40 +143,63 @@ impl Server {
             }
         }
         drop(self.listener);
-        self.handler.events.stop();
-        if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+        // streams without an end, and requests that wait for what comes, end now
+        handler.live.stop();
+        handler.events.stop();
+        let drained = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(drain, drained).await.is_err() {
             log::info!("[http] {} viewers still had open answers and were cut off", connections.len());
         }
         connections.shutdown().await;
         Ok(())
     }
+}
 
-    /// The life of one connection.
-    fn serve(
-        &self,
-        stream: TcpStream,
-        place: OwnedSemaphorePermit,
-        graceful: &GracefulShutdown,
-    ) -> impl Future<Output = ()> + Send + use<> {
-        // playlists are small and awaited: no gathering of bytes into packets
-        let _ = stream.set_nodelay(true);
-        let handler = self.handler.clone();
-        let service = service_fn(move |request| {
-            let handler = handler.clone();
-            async move { Ok::<_, Infallible>(handler.answer(&request).await) }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.request_time)
-            .max_buf_size(REQUEST_BYTES)
-            .serve_connection(TokioIo::new(Patient::new(stream, self.limits.stalled)), service);
-        let connection = graceful.watch(connection);
+/// The life of one connection, and of the WebSocket that it may become.
+fn serve(
+    stream: TcpStream,
+    place: OwnedSemaphorePermit,
+    handler: &Arc<Handler>,
+    limits: Limits,
+    shutdown: Shutdown,
+) -> impl Future<Output = ()> + Send + use<> {
+    // playlists are small and awaited: no gathering of bytes into packets
+    let _ = stream.set_nodelay(true);
+    let handler = handler.clone();
+    let session: Arc<Mutex<Option<Session>>> = Arc::default();
+    let begun = session.clone();
+    let service = service_fn(move |request| {
+        let (handler, begun) = (handler.clone(), begun.clone());
         async move {
-            if let Err(error) = connection.await {
-                log::debug!("[http] connection: {error}");
-            }
-            drop(place);
+            let (answer, session) = handler.answer(request).await;
+            *begun.lock().unwrap_or_else(PoisonError::into_inner) = session;
+            Ok::<_, Infallible>(answer)
         }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.request_time)
+        .max_buf_size(REQUEST_BYTES)
+        .serve_connection(TokioIo::new(Patient::new(stream, limits.stalled)), service)
+        .with_upgrades();
+    async move {
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = shutdown.requested() => {
+                // the answer that is under way is the last one
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            log::debug!("[http] connection: {error}");
+        }
+        let session = session.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(session) = session {
+            session.await;
+        }
+        drop(place);
     }
 }
 

@@ -17,6 +17,14 @@ pub enum Route {
     Health,
     /// `live.m3u8` of one camera.
     Live(CameraName),
+    /// A part of a live segment.
+    LivePart(CameraName, u64, usize),
+    LiveSegment(CameraName, u64),
+    LiveInit(CameraName, u64),
+    /// `live.mp4`, without an end.
+    LiveStream(CameraName),
+    /// `live.ws`, a WebSocket.
+    LiveSocket(CameraName),
     /// The whole local buffer of one camera.
     Recent(CameraName),
     Segment(CameraName, FileName),
@@ -51,7 +59,8 @@ impl Refusal {
 /// The methods that read.
 pub const ALLOWED: &str = "GET, HEAD, OPTIONS";
 
-const PATHS: &str = "there are /, /live.m3u8, /cameras/NAME/live.m3u8, /cameras/NAME/recent.m3u8 and /health";
+const PATHS: &str = "there are /, /live.m3u8, /health, and live.m3u8, live.mp4, live.ws and recent.m3u8 \
+                     of each camera under /cameras/NAME/";
 
 /// Whether the answer, also a refusal, may be read by pages of other sites.
 pub fn is_media(path: &str) -> bool {
@@ -97,6 +106,15 @@ fn find<'a>(path: &str, cameras: impl Iterator<Item = &'a CameraName> + Clone) -
         }
         ["cameras", name, "live.m3u8"] => known(name, cameras).map(Route::Live),
         ["api", ref rest @ ..] => api::find(rest, |name| known(name, cameras)).map(Route::Api),
+        ["cameras", name, "live.mp4"] => known(name, cameras).map(Route::LiveStream),
+        ["cameras", name, "live.ws"] => known(name, cameras).map(Route::LiveSocket),
+        ["cameras", name, "live", file] => {
+            let camera = known(name, cameras)?;
+            live_file(camera, file).ok_or_else(|| {
+                let hint = "live.m3u8 lists them, such as 7.m4s, 8.0.m4s and init_1.mp4";
+                Refusal::new(404, "no part of a live stream has such a name", hint)
+            })
+        }
         ["cameras", name, "recent.m3u8"] => known(name, cameras).map(Route::Recent),
         ["cameras", name, "play.mp4"] => known(name, cameras).map(Route::Play),
         ["cameras", name, "snapshot.jpg"] => known(name, cameras).map(Route::Snapshot),
@@ -118,6 +136,22 @@ fn find<'a>(path: &str, cameras: impl Iterator<Item = &'a CameraName> + Clone) -
         }
         _ => Err(nothing()),
     }
+}
+
+fn live_file(camera: CameraName, file: &str) -> Option<Route> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = |text: &str| if digits(text) { text.parse::<u64>().ok() } else { None };
+    if let Some(id) = file.strip_prefix("init_").and_then(|rest| rest.strip_suffix(".mp4")) {
+        return Some(Route::LiveInit(camera, number(id)?));
+    }
+    let name = file.strip_suffix(".m4s")?;
+    Some(match name.split_once('.') {
+        None => Route::LiveSegment(camera, number(name)?),
+        Some((segment, part)) => {
+            let part = usize::try_from(number(part)?).ok()?;
+            Route::LivePart(camera, number(segment)?, part)
+        }
+    })
 }
 
 fn decode(part: &str) -> Result<String, Refusal> {
@@ -171,6 +205,11 @@ mod tests {
             ("/cameras/gate/thumbs/segment_1763906399.jpg", Route::Thumb(name("gate"), file)),
             ("/api/v1/status", Route::Api(api::Endpoint::Status)),
             ("/api/v1/cameras/yard/timeline", Route::Api(api::Endpoint::Timeline(name("yard")))),
+            ("/cameras/gate/live.mp4", Route::LiveStream(name("gate"))),
+            ("/cameras/gate/live.ws", Route::LiveSocket(name("gate"))),
+            ("/cameras/gate/live/17.m4s", Route::LiveSegment(name("gate"), 17)),
+            ("/cameras/gate/live/17.3.m4s", Route::LivePart(name("gate"), 17, 3)),
+            ("/cameras/gate/live/init_4.mp4", Route::LiveInit(name("gate"), 4)),
         ] {
             assert_eq!(ask(&Method::GET, path), Ok(route.clone()), "{path}");
             assert_eq!(ask(&Method::HEAD, path), Ok(route), "{path}");
@@ -202,6 +241,14 @@ mod tests {
             ("/cameras/gate%2fsegments/segment_1.ts", 404),
             ("/cameras/../live.m3u8", 404),
             ("/cameras/gate/segments/%252e%252e", 404),
+            ("/cameras/gate/live/", 404),
+            ("/cameras/gate/live/.m4s", 404),
+            ("/cameras/gate/live/+1.m4s", 404),
+            ("/cameras/gate/live/1.-2.m4s", 404),
+            ("/cameras/gate/live/1.2.3.m4s", 404),
+            ("/cameras/gate/live/99999999999999999999.m4s", 404),
+            ("/cameras/gate/live/init_x.mp4", 404),
+            ("/cameras/cellar/live.ws", 404),
         ] {
             let refusal = ask(&Method::GET, path).expect_err(path);
             assert_eq!(refusal.status, status, "{path}");

@@ -52,10 +52,11 @@ async fn after_an_outage_the_newest_segment_finds_out_that_it_is_over() {
     let uploader = bench.start(S3Config { concurrency: 1, order, ..config(store.server.address) });
     bench.shows(UploadState::Waiting).await;
     segments.push(bench.segment(HOUR + 30));
-    let mut objects = store.objects.lock().unwrap();
-    objects.chokes_on = None;
-    objects.requests.clear();
-    drop(objects);
+    {
+        let mut objects = store.objects.lock().unwrap();
+        objects.chokes_on = None;
+        objects.requests.clear();
+    }
     for segment in &segments {
         bench.reaches(segment, State::Uploaded).await;
     }

@@ -221,7 +221,7 @@ async fn a_database_that_refuses_the_beginning_of_an_upload_is_told() {
     database.execute_batch(refuse).unwrap();
     let uploader = bench.start(config(store.server.address));
     let reason = bench.shows(UploadState::Waiting).await;
-    assert!(reason.contains("note that an upload begins"), "{reason}");
+    assert!(reason.contains("take waiting segments") && reason.contains("refused"), "{reason}");
     database.execute_batch("DROP TRIGGER refuse").unwrap();
     bench.reaches(&segment, State::Uploaded).await;
     bench.shows(UploadState::Ok).await;

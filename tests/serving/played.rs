@@ -7,7 +7,7 @@ use crate::support::{Camera, CameraOptions};
 /// Frames of `playlist` that ffprobe decodes before it has had `limit` of them.
 fn frames(playlist: &str, limit: usize) -> usize {
     let interval = format!("%+#{limit}");
-    let args = ["-v", "error", "-max_reload", "2", "-m3u8_hold_counters", "2", "-live_start_index", "0"];
+    let args = ["-v", "error", "-max_reload", "20", "-m3u8_hold_counters", "20", "-live_start_index", "0"];
     let what = [
         "-read_intervals",
         &interval,

@@ -66,6 +66,11 @@ impl World {
     }
 
     async fn with(change: impl FnOnce(&mut Limits)) -> World {
+        World::showing(Live::default(), change).await
+    }
+
+    /// A server that also shows what these hubs hold.
+    async fn showing(live: Live, change: impl FnOnce(&mut Limits)) -> World {
         let folder = tempfile::tempdir().unwrap();
         let config = StorageConfig {
             local_buffer: Duration::ZERO,
@@ -84,6 +89,7 @@ impl World {
         let cameras = vec![served("gate"), served("yard")];
         let mut server =
             Server::bind(&server_config(0), cameras, store.clone(), board.clone()).await.unwrap();
+        server = server.with_live(live);
         change(&mut server.limits);
         let address = server.local_addr();
         let shutdown = Shutdown::new();
@@ -160,5 +166,6 @@ fn footage() -> Vec<u8> {
 }
 
 mod api;
+mod live;
 mod media;
 mod service;

@@ -151,7 +151,7 @@ impl Worker {
                 self.one_by_one(ends);
                 return self.look();
             }
-            Err(error) | Ok(Err(error)) => return self.rows_fail("read waiting segments", &error),
+            Err(error) | Ok(Err(error)) => return self.rows_fail("take waiting segments", &error),
             Ok(Ok(taken)) => taken,
         };
         if asked > 0 {
@@ -166,8 +166,11 @@ impl Worker {
             // no segment is left to find out with whether the outage is over
             self.start_probe();
         }
+        // where the link broke, or newer ones came while it ran, what it took goes back behind what went back before
+        let overtaken =
+            !self.state.turns.ends.returned.is_empty() || (link_was_up && !self.state.link.is_up());
         self.state.turns.ready.extend(taken);
-        if link_was_up && !self.state.link.is_up() {
+        if overtaken {
             self.return_ready();
             self.look();
         }
@@ -220,6 +223,10 @@ impl Ends {
 fn turn(store: &Store, ends: &Ends, order: UploadOrder, want: usize, probes: Option<Vec<usize>>) -> Turn {
     // while the disk is away, every file would look lost
     let folder = if want > 0 { store.require_marker() } else { Ok(()) };
+    // an idle uploader must not ask for the write lock each second: a camera's row may be waiting for it
+    if ends.is_empty() && (folder.is_err() || store.next_uploads(Timestamp::now(), order, 1)?.is_empty()) {
+        return Ok(folder.map(|()| Vec::new()));
+    }
     let take = |moves: &Moves<'_>| match &probes {
         _ if want == 0 || folder.is_err() => Ok(Vec::new()),
         None => moves.claim(Timestamp::now(), order, want, |_| {}),

@@ -160,7 +160,7 @@ fn moved_aside(workspace: &Workspace) -> usize {
 fn damaged_at_start(scenario: &Scenario, from: u64) {
     let (bucket, camera) = (Bucket::new(), camera());
     let workspace = gate(&bucket, &camera);
-    let mut viewer = Viewer::new("/live.m3u8");
+    let mut viewer = Viewer::new("/cameras/gate/recent.m3u8");
     let before = recorded(&workspace, &mut viewer);
     spoil(&database(&workspace), from);
     let checked = workspace.run(&["check", "store"]);
@@ -172,7 +172,7 @@ fn damaged_at_start(scenario: &Scenario, from: u64) {
     assert_eq!(moved_aside(&workspace), 1);
     uploaded(&workspace, "gate", before.len() + 1);
     // the same addresses have higher numbers now, so this is another viewer
-    let mut after = Viewer::new("/live.m3u8");
+    let mut after = Viewer::new("/cameras/gate/recent.m3u8");
     after.look(&program).unwrap();
     assert!(after.newest() > viewer.newest() && after.discontinuity() > viewer.discontinuity());
     assert!(complaints(&program).iter().any(|line| line.contains("ERROR") && line.contains("lies at")));
@@ -198,7 +198,7 @@ pub fn garbage_in_the_middle(scenario: &Scenario) {
 pub fn garbage_while_it_records(scenario: &Scenario) {
     let (bucket, camera) = (Bucket::new(), camera());
     let workspace = gate(&bucket, &camera);
-    recorded(&workspace, &mut Viewer::new("/live.m3u8"));
+    recorded(&workspace, &mut Viewer::new("/cameras/gate/recent.m3u8"));
     let mut program = Program::start(&workspace);
     let had = rows(&workspace).len();
     uploaded(&workspace, "gate", had + 1);

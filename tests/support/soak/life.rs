@@ -44,9 +44,12 @@ impl<'w> Life<'w> {
         Self { program, started, stopping: None, ready: None, first_row: None, lines: 0 }
     }
 
+    /// Asks it to stop, once: a second signal would be a person's, who wants it to leave at once.
     pub fn terminate(&mut self) {
-        self.stopping.get_or_insert_with(Instant::now);
-        self.program.sigterm();
+        if self.stopping.is_none() {
+            self.stopping = Some(Instant::now());
+            self.program.sigterm();
+        }
     }
 
     pub fn listen(&mut self, names: &[String]) -> Heard {

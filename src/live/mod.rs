@@ -1,0 +1,64 @@
+//! What viewers see now: frames of running cameras → parts and segments in memory → low-latency HLS and direct streams.
+//!
+//! Lies beside the store: cameras write into it, HTTP reads from it, and neither knows the other. Nothing here
+//! waits for a viewer, touches a disk or knows GStreamer. A camera that nobody watches sends nothing in here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::segment::{CameraName, Timestamp};
+
+mod cut;
+mod fmp4;
+mod hub;
+mod playlist;
+#[cfg(test)]
+mod playlist_tests;
+mod recent;
+mod ring;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+mod viewer;
+
+pub use fmp4::{Coding, Format, Frame};
+pub use hub::{Hub, Init, Rendered, Unavailable, Want};
+pub use viewer::{Moment, Viewer};
+
+/// 2025-01-01, so that numbers stay small: some players keep them in 32 bits.
+const EPOCH_SECONDS: i64 = 1_735_689_600;
+
+/// The live streams of all cameras; cloning shares them.
+#[derive(Clone, Default)]
+pub struct Live(Arc<BTreeMap<CameraName, Arc<Hub>>>);
+
+impl Live {
+    /// Each camera with the moment its numbers begin at: now, or the end of its newest segment where the clock
+    /// was set back.
+    ///
+    /// Numbers of segments and discontinuities begin with this moment's seconds and rise by at most one in a
+    /// second, so those of the next start of the program lie beyond them without being kept anywhere.
+    pub fn new(cameras: impl IntoIterator<Item = (CameraName, Timestamp)>) -> Live {
+        let hub = |(name, from): (CameraName, Timestamp)| {
+            let base = u64::try_from(from.epoch_seconds() - EPOCH_SECONDS).unwrap_or(0);
+            (name.clone(), Arc::new(Hub::new(name, base)))
+        };
+        Live(Arc::new(cameras.into_iter().map(hub).collect()))
+    }
+
+    /// `None` in a process that does not record this camera.
+    pub fn hub(&self, camera: &CameraName) -> Option<&Arc<Hub>> {
+        self.0.get(camera)
+    }
+
+    /// Forgets what nobody watches; to be called about once a second.
+    pub fn sweep(&self) {
+        self.0.values().for_each(|hub| hub.sweep());
+    }
+
+    /// Ends every stream and every wait, for good.
+    pub fn stop(&self) {
+        self.0.values().for_each(|hub| hub.stop());
+    }
+}
