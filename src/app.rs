@@ -278,6 +278,13 @@ impl Part {
     }
 }
 
+/// Pictures are for viewers: a recorder that serves nobody makes none.
+fn stills_of(config: &Config, parts: Parts) -> Stills {
+    let recorded = if parts.capture { config.cameras.as_slice() } else { &[] };
+    let names = recorded.iter().map(|camera| camera.name.clone());
+    Stills::new(names, config.server.enabled && config.server.thumbnails)
+}
+
 /// Live streams whose numbers go on where those of the last start ended.
 fn live(config: &Config, store: &Store) -> Live {
     let from = |camera: &CameraConfig| {
@@ -287,13 +294,6 @@ fn live(config: &Config, store: &Store) -> Live {
         (camera.name.clone(), newest.map_or(now, |segment| segment.end().max(now)))
     };
     Live::new(config.cameras.iter().map(from))
-}
-
-/// Pictures are for viewers: a recorder that serves nobody makes none.
-fn stills_of(config: &Config, parts: Parts) -> Stills {
-    let recorded = if parts.capture { config.cameras.as_slice() } else { &[] };
-    let names = recorded.iter().map(|camera| camera.name.clone());
-    Stills::new(names, config.server.enabled && config.server.thumbnails)
 }
 
 fn served(config: &Config) -> Vec<ServedCamera> {

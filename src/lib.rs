@@ -22,6 +22,10 @@
 //! which goes to direct viewers at once, and with others into parts and two-second segments of a low-latency
 //! playlist. Nothing of it is linked into the recording's pipeline. It ends a minute after the last viewer.
 //!
+//! **Pages** read `/api/v1` (docs/API.md) and pictures: [`stills`] makes a small JPEG of a camera every two seconds while
+//! somebody looks, and one of each closed segment, which lies in `thumbs` beside the segments and goes with its own.
+//! Recorded footage plays in a browser as MP4 that [`replay`] makes of segments while they are being sent.
+//!
 //! **The page** is static: files in `http/ui`, packed into the program by `build.rs`. Everything it shows comes from
 //! `/api/v1`, `live.ws`, `play.mp4` and stills, so whatever it can do, a script can do too.
 //!

@@ -133,8 +133,8 @@ fn recording_survives(culprit: &str) {
         board: Board::new(),
         wake: Arc::default(),
         codecs: Arc::new(Codecs::new()),
-        live: Live::default(),
         stills: Default::default(),
+        live: Live::default(),
     };
     let recorder = Camera::start(config, template, parts).unwrap();
     let runs = || query(&storage.database, "SELECT * FROM runs ORDER BY id").unwrap();

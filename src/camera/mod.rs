@@ -62,10 +62,10 @@ pub struct CameraParts {
     /// "Look now", for the uploader.
     pub wake: Arc<Notify>,
     pub codecs: Arc<Codecs>,
-    /// Where viewers wait for frames.
-    pub live: Live,
     /// Where frames and closed segments are offered for pictures.
     pub stills: Stills,
+    /// Where viewers wait for frames.
+    pub live: Live,
 }
 
 /// A camera's thread.

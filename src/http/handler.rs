@@ -66,21 +66,18 @@ impl Gathered {
 
 impl Handler {
     pub fn new(cameras: Vec<ServedCamera>, live_segments: usize, store: Store, board: Board) -> Handler {
-        let readers = Semaphore::new(READERS);
-        let (rates, events, replays) = (Rates::default(), Events::default(), Replays::default());
-        let (live, stills, last_warning) = (Live::default(), Stills::default(), Mutex::default());
         Handler {
             cameras,
             live_segments,
             store,
             board,
-            live,
-            readers,
-            rates,
-            events,
-            replays,
-            stills,
-            last_warning,
+            live: Live::default(),
+            readers: Semaphore::new(READERS),
+            rates: Rates::default(),
+            events: Events::default(),
+            replays: Replays::default(),
+            stills: Stills::default(),
+            last_warning: Mutex::default(),
         }
     }
 

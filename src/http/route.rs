@@ -199,17 +199,17 @@ mod tests {
             ("/cameras/y%61rd/live.m3u8", Route::Live(name("yard"))),
             ("/cameras/gate/recent.m3u8", Route::Recent(name("gate"))),
             ("/cameras/gate/segments/segment_1763906399.ts", Route::Segment(name("gate"), file)),
-            ("/cameras/gate/live.mp4", Route::LiveStream(name("gate"))),
-            ("/cameras/gate/live.ws", Route::LiveSocket(name("gate"))),
-            ("/cameras/gate/live/17.m4s", Route::LiveSegment(name("gate"), 17)),
-            ("/cameras/gate/live/17.3.m4s", Route::LivePart(name("gate"), 17, 3)),
-            ("/cameras/gate/live/init_4.mp4", Route::LiveInit(name("gate"), 4)),
             ("/cameras/yard/play.mp4", Route::Play(name("yard"))),
             ("/cameras/yard/snapshot.jpg", Route::Snapshot(name("yard"))),
             ("/cameras/yard/thumbs", Route::ThumbAt(name("yard"))),
             ("/cameras/gate/thumbs/segment_1763906399.jpg", Route::Thumb(name("gate"), file)),
             ("/api/v1/status", Route::Api(api::Endpoint::Status)),
             ("/api/v1/cameras/yard/timeline", Route::Api(api::Endpoint::Timeline(name("yard")))),
+            ("/cameras/gate/live.mp4", Route::LiveStream(name("gate"))),
+            ("/cameras/gate/live.ws", Route::LiveSocket(name("gate"))),
+            ("/cameras/gate/live/17.m4s", Route::LiveSegment(name("gate"), 17)),
+            ("/cameras/gate/live/17.3.m4s", Route::LivePart(name("gate"), 17, 3)),
+            ("/cameras/gate/live/init_4.mp4", Route::LiveInit(name("gate"), 4)),
         ] {
             assert_eq!(ask(&Method::GET, path), Ok(route.clone()), "{path}");
             assert_eq!(ask(&Method::HEAD, path), Ok(route), "{path}");

@@ -73,6 +73,8 @@ fn a_full_quota_drops_the_oldest_only_and_the_rest_is_uploaded() {
     let mut settings = Settings::new(&bucket.server);
     // the smallest there is: 10.7 MB
     settings.set("storage.max_size_gb", 0.01).set("capture.mode", "passthrough");
+    // the files are years old by their names: once uploaded they would go at once
+    settings.set("storage.local_buffer_minutes", 5_256_000);
     settings.camera_at("gate", "rtsp://127.0.0.1:9/x", None);
     let workspace = Workspace::new(&settings, &bucket.server);
     let folder = workspace.path().join("data/segments/gate");
