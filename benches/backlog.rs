@@ -19,7 +19,7 @@ use super::support::backlog::{SEGMENT, open, seed};
 use super::support::{Camera, Program, S3Options, S3Server, Settings, Workspace, eventually};
 
 const LIMIT: Duration = Duration::from_secs(180);
-const SLICE: Duration = Duration::from_secs(3);
+const SLICE: Duration = Duration::from_secs(2);
 const SLICES: usize = 8;
 const FILE_BYTES: usize = 4096;
 const CONCURRENCY: usize = 2;
@@ -96,6 +96,10 @@ fn start_and_stop(workspace: &Workspace) -> f64 {
 fn take_turns(program: &Program<'_>, s3: &S3Server, backlog: &mut Backlog) -> Result<()> {
     let raw = Raw::new(s3, FILE_BYTES)?;
     for _ in 0..SLICES {
+        // a queue that runs dry says nothing about the rate
+        if segments_stored(s3) * 10 > backlog.segments * 8 {
+            break;
+        }
         let (before, began) = (segments_stored(s3), Instant::now());
         std::thread::sleep(SLICE);
         let drained = (segments_stored(s3) - before) as f64 / began.elapsed().as_secs_f64();

@@ -1,6 +1,6 @@
 //! The yardstick of the drain: small files, PUT in a plain loop, as fast as the server takes them.
 //!
-//! The requests carry the checksums that the program's carry, so that the server does the same work; nothing is asked
+//! The requests carry the headers that the program's carry, so that the server does the same work; nothing is asked
 //! before or written down after.
 
 use std::path::PathBuf;
@@ -46,6 +46,8 @@ impl Raw {
             ("content-type", "video/mp2t".to_owned()),
             ("content-md5", BASE64.encode(Md5::digest(&content))),
             ("x-amz-checksum-sha256", BASE64.encode(Sha256::digest(&content))),
+            ("x-amz-meta-sha256", hex::encode(Sha256::digest(&content))),
+            ("if-none-match", "*".to_owned()),
         ];
         let header = |(name, value): (&'static str, String)| {
             let value = HeaderValue::try_from(value).context(Kind::Internal, || "make a header")?;

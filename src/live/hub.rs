@@ -4,18 +4,16 @@
 //! work under the lock is short and never waits, so that neither a viewer nor the recorder is ever held up.
 
 use std::collections::VecDeque;
-use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use tokio::sync::watch;
 
 use super::fmp4::{self, Format, Fragment, Frame, Muxer};
 use super::playlist;
 use super::recent::Recent;
+use super::rendered::Rendered;
 use super::ring::{Found, Ring};
 use super::viewer::Viewer;
 use crate::error::Result;
@@ -35,19 +33,6 @@ pub struct Init {
     pub codec: String,
     pub width: u16,
     pub height: u16,
-}
-
-/// A playlist, rendered once for all viewers.
-#[derive(Debug)]
-pub struct Rendered {
-    pub text: Bytes,
-    pub gzip: Bytes,
-}
-
-impl Rendered {
-    pub fn new(text: String) -> Rendered {
-        Rendered { gzip: gzip(text.as_bytes()), text: text.into() }
-    }
 }
 
 /// What a playlist must hold before it is answered: `_HLS_msn` and `_HLS_part`.
@@ -394,11 +379,4 @@ async fn wait(changes: &mut watch::Receiver<()>, asked: Instant, limit: Duration
     let left = limit.checked_sub(asked.elapsed())?;
     // the sender lives as long as the hub
     tokio::time::timeout(left, changes.changed()).await.ok()?.ok()
-}
-
-fn gzip(text: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(1024), Compression::fast());
-    // writing into memory cannot fail
-    let written = encoder.write_all(text).and_then(|()| encoder.finish());
-    written.unwrap_or_default().into()
 }

@@ -15,6 +15,7 @@ mod playlist;
 #[cfg(test)]
 mod playlist_tests;
 mod recent;
+mod rendered;
 mod ring;
 #[cfg(test)]
 pub mod testing;
@@ -23,7 +24,8 @@ mod tests;
 mod viewer;
 
 pub use fmp4::{Coding, Format, Frame};
-pub use hub::{Hub, Init, Rendered, Unavailable, Want};
+pub use hub::{Hub, Init, Unavailable, Want};
+pub use rendered::Rendered;
 pub use viewer::{Moment, Viewer};
 
 /// 2025-01-01, so that numbers stay small: some players keep them in 32 bits.

@@ -16,6 +16,8 @@ use super::s3::{Body, Multipart, Put, S3};
 use crate::segment::{Segment, Timestamp};
 
 const CONTENT_TYPE: &str = "video/mp2t";
+/// Files up to this are held in memory while they are sent; below the smallest that goes by multipart.
+const SMALL_BYTES: u64 = 256 * 1024;
 
 /// How the attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,8 +75,8 @@ impl Attempt<'_> {
                 Head::Link(trouble) => return Ended::Link(trouble),
             }
         }
-        let file = match self.open().await {
-            Ok(file) => file,
+        let body = match self.open().await {
+            Ok(body) => body,
             Err(ended) => return ended,
         };
         let put = Put {
@@ -85,12 +87,14 @@ impl Attempt<'_> {
             only_if_absent: self.options.conditional,
             ..Put::default()
         };
-        let bytes = self.segment.bytes;
-        if !multipart {
-            let reply = self.s3.put(&put, Body::File { file, bytes }).await;
-            let broke = matches!(&reply, Err(missing) if missing.what == Missing::Interrupted);
-            return self.after_put(self.verdict(&reply), broke).await;
-        }
+        let (file, bytes) = match body {
+            Body::File { file, bytes } if multipart => (file, bytes),
+            body => {
+                let reply = self.s3.put(&put, body).await;
+                let broke = matches!(&reply, Err(missing) if missing.what == Missing::Interrupted);
+                return self.after_put(self.verdict(&reply), broke).await;
+            }
+        };
         match self.s3.put_multipart(&put, file, bytes).await {
             Multipart::Completed(reply) => self.after_put(self.verdict(&reply), false).await,
             Multipart::Failed(reply) => match self.verdict(&reply) {
@@ -145,16 +149,14 @@ impl Attempt<'_> {
         answer::head(reply, &self.expected, self.s3.place(), Timestamp::now())
     }
 
-    async fn open(&self) -> Result<File, Ended> {
-        let path: PathBuf = self.path.into();
-        // one way to the threads that may block, not one for each question
-        let opened = tokio::task::spawn_blocking(move || {
-            let file = std::fs::File::open(path)?;
-            file.metadata().map(|found| (file, found.len()))
-        });
-        match opened.await.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped))) {
-            Ok((file, bytes)) if bytes == self.segment.bytes => Ok(File::from_std(file)),
-            Ok((_, bytes)) => Err(self.lost(&self.wrong_size(bytes))),
+    /// The file to send, if it is as long as its row says. A small one is read at once: one way to the threads that
+    /// may block, and one packet together with the request's head.
+    async fn open(&self) -> Result<Body, Ended> {
+        let (path, bytes): (PathBuf, _) = (self.path.into(), self.segment.bytes);
+        let opened = tokio::task::spawn_blocking(move || open(&path, bytes)).await;
+        match opened.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped))) {
+            Ok(Opened::Body(body)) => Ok(body),
+            Ok(Opened::Other(found)) => Err(self.lost(&self.wrong_size(found))),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(self.lost("the file is gone")),
             Err(error) => Err(Ended::Blamed(format!("open {}: {error}", self.path.display()))),
         }
@@ -195,6 +197,30 @@ fn expected(segment: &Segment) -> Expected {
         bytes: segment.bytes,
         md5_hex: hex::encode(segment.md5),
         sha256_hex: hex::encode(segment.sha256),
+    }
+}
+
+enum Opened {
+    Body(Body),
+    /// The file is of this many bytes.
+    Other(u64),
+}
+
+fn open(path: &Path, bytes: u64) -> std::io::Result<Opened> {
+    use std::io::Read as _;
+    let file = std::fs::File::open(path)?;
+    let found = file.metadata()?.len();
+    if found != bytes {
+        return Ok(Opened::Other(found));
+    }
+    if bytes > SMALL_BYTES {
+        return Ok(Opened::Body(Body::File { file: File::from_std(file), bytes }));
+    }
+    let mut content = Vec::new();
+    file.take(bytes).read_to_end(&mut content)?;
+    match content.len() as u64 {
+        read if read == bytes => Ok(Opened::Body(Body::Bytes(content.into()))),
+        read => Ok(Opened::Other(read)),
     }
 }
 

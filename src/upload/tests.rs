@@ -301,6 +301,22 @@ async fn a_stop_uploads_what_still_waits() {
 }
 
 #[tokio::test]
+async fn a_segment_arrives_whole_whether_it_is_held_in_memory_or_streamed() {
+    let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
+    let server = real(folder.path(), "127.0.0.1:0").await;
+    let sizes = [1, 256 * 1024, 256 * 1024 + 1, 1_500_000];
+    let content = |bytes: usize| (0..bytes).map(|n| (n / 3) as u8).collect::<Vec<_>>();
+    let segments: Vec<_> =
+        (0..).zip(sizes).map(|(n, bytes)| bench.segment_of(HOUR + 10 * n, &content(bytes))).collect();
+    let uploader = bench.start(config(server.address));
+    for (segment, bytes) in segments.iter().zip(sizes) {
+        bench.reaches(segment, State::Uploaded).await;
+        assert!(std::fs::read(folder.path().join(BUCKET).join(&segment.key)).unwrap() == content(bytes));
+    }
+    uploader.stop().await;
+}
+
+#[tokio::test]
 async fn a_large_segment_goes_by_multipart_and_is_verified() {
     let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
     let server = real(folder.path(), "127.0.0.1:0").await;
