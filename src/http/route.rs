@@ -59,8 +59,8 @@ impl Refusal {
 /// The methods that read.
 pub const ALLOWED: &str = "GET, HEAD, OPTIONS";
 
-const PATHS: &str = "there are /, /live.m3u8, /health, and live.m3u8, live.mp4, live.ws and recent.m3u8 \
-                     of each camera under /cameras/NAME/";
+const PATHS: &str = "there are /, /live.m3u8, /health, /api/v1/status, and live.m3u8, live.mp4, live.ws, \
+                     recent.m3u8, play.mp4 and snapshot.jpg of each camera under /cameras/NAME/";
 
 /// Whether the answer, also a refusal, may be read by pages of other sites.
 pub fn is_media(path: &str) -> bool {
