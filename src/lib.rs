@@ -42,7 +42,9 @@
 //!    rows begins at the seconds since 2020, which is above whatever it counted before its database was lost: it closes
 //!    at most one segment a second. (A machine that lost database and clock together counts from its files' names.)
 //!    Those of live begin with the seconds of the program's start and rise more slowly ([`live::Live::new`]).
-//! 7. Time on disk, in keys and rows is UTC. Durations come from media time, waiting from monotonic clocks.
+//! 7. Time on disk, in keys and rows is UTC. Durations come from media time, waiting from monotonic clocks. A segment's
+//!    start comes from the camera's clock where that is sane, else from the arrival of its first frame; the row says which
+//!    (`camera/timeline.rs`).
 //! 8. From a camera's first run on, segments and gaps tile its time: every second is footage or has a cause
 //!    ([`store::Store::coverage`]). Runs say why they ended, and the insert of a segment writes the gap before it.
 //! 9. No secret reaches a log line, an error, an answer or a process list.

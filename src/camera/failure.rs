@@ -41,8 +41,6 @@ pub enum Failure {
     Pipeline(String),
     /// The segment folder cannot be written.
     Disk(String),
-    /// The database cannot be written.
-    Database(String),
 }
 
 impl Failure {
@@ -68,12 +66,12 @@ impl Failure {
     }
 
     /// The longest wait before the next run. A camera that is away may be spared. One that answers and sends no frame
-    /// has been waited for already, and only a connected run sees its first frame. Our own disk and database are asked
-    /// before the camera is, and footage is lost until they are asked again.
+    /// has been waited for already, and only a connected run sees its first frame. Our own disk is asked
+    /// before the camera is, and footage is lost until it is asked again.
     pub fn longest_wait(&self) -> Duration {
         match self {
             Failure::NoFirstFrame(_) => Duration::from_secs(2),
-            Failure::Disk(_) | Failure::Database(_) => Duration::from_secs(3),
+            Failure::Disk(_) => Duration::from_secs(3),
             _ => Duration::MAX,
         }
     }
@@ -97,7 +95,6 @@ impl Failure {
                 | Failure::UnsupportedCodec(_)
                 | Failure::Pipeline(_)
                 | Failure::Disk(_)
-                | Failure::Database(_)
         )
     }
 }
@@ -118,7 +115,6 @@ impl Failure {
             | Failure::CodecFailed { .. } => Cause::Codec,
             Failure::Pipeline(_) => Cause::Pipeline,
             Failure::Disk(_) => Cause::Disk,
-            Failure::Database(_) => Cause::Database,
         }
     }
 
@@ -175,7 +171,6 @@ impl fmt::Display for Failure {
             }
             Failure::Pipeline(why) => write!(f, "pipeline does not work: {why}"),
             Failure::Disk(why) => write!(f, "segment folder cannot be written: {why}"),
-            Failure::Database(why) => write!(f, "database cannot be written: {why}"),
         }
     }
 }
@@ -203,7 +198,6 @@ mod tests {
             (Failure::UnsupportedCodec("JPEG".into()), Cause::Codec, "JPEG"),
             (Failure::Pipeline("no element".into()), Cause::Pipeline, "no element"),
             (Failure::Disk("full".into()), Cause::Disk, "full"),
-            (Failure::Database("locked".into()), Cause::Database, "locked"),
         ] {
             let why = failure.why();
             assert!(why.cause == cause && why.reason.contains(reason), "{why:?}");

@@ -22,8 +22,6 @@ pub enum Cause {
     Pipeline,
     /// The segment folder could not be written.
     Disk,
-    /// The database could not be written.
-    Database,
     /// The program was not running.
     ProgramDown,
     /// The wall clock was set: nobody was without footage, the hours are missing from the clock.
@@ -34,14 +32,13 @@ pub enum Cause {
 }
 
 impl Cause {
-    pub const ALL: [Cause; 11] = [
+    pub const ALL: [Cause; 10] = [
         Cause::Unreachable,
         Cause::Denied,
         Cause::Stalled,
         Cause::Codec,
         Cause::Pipeline,
         Cause::Disk,
-        Cause::Database,
         Cause::ProgramDown,
         Cause::Clock,
         Cause::Quiet,
@@ -56,7 +53,6 @@ impl Cause {
             Cause::Codec => "codec",
             Cause::Pipeline => "pipeline",
             Cause::Disk => "disk",
-            Cause::Database => "database",
             Cause::ProgramDown => "program_down",
             Cause::Clock => "clock",
             Cause::Quiet => "quiet",

@@ -30,7 +30,7 @@ fn check_camera_watches_each_camera_and_says_what_it_sends_or_what_is_wrong() {
     settings.camera("gate", &gate).camera("yard", &yard).camera("open", &open);
     let workspace = Workspace::new(&settings, &bucket.server);
     let said = run(&workspace, &["check", "camera"], 0);
-    line_says(&said, "ok", "camera gate", &["H.264", "320x180", "frames/s", "keyframe every 1."]);
+    line_says(&said, "ok", "camera gate", &["H.264", "320x180", "frames/s", "keyframe every "]);
     line_says(&said, "ok", "camera yard", &["H.265", "320x180", "frames/s"]);
     line_says(&said, "ok", "camera open", &["H.264", "no password"]);
     settings.camera("shed", &shed).camera("gone", &gone);

@@ -207,9 +207,10 @@ impl Scene {
         assert!(rows.iter().all(|row| ["uploaded", "cleaned"].contains(&row.state.as_str())), "{rows:?}");
         let names: BTreeSet<_> = rows.iter().map(|row| row.file_epoch).collect();
         assert_eq!(names.len(), rows.len(), "a name twice: {rows:?}");
-        // media time, not the clock: segments of 2 s stay 2 s, but for the tail
+        // media time, not the clock: segments of 2 s stay 2 s, but for the tail, and for the frames that a loaded
+        // machine's first connection brings late
         for row in &rows[..rows.len() - 1] {
-            assert!((1.9..=2.6).contains(&row.duration_s), "{row:?}");
+            assert!((1.5..=2.6).contains(&row.duration_s), "{row:?}");
         }
         assert_nothing_lost_or_doubled(&self.workspace, &self.bucket);
     }

@@ -2,7 +2,7 @@
 
 -- Why a run ended, in one of a few words; `reason` keeps the sentence.
 ALTER TABLE runs ADD COLUMN cause TEXT CHECK (cause IN
-    ('unreachable', 'denied', 'stalled', 'codec', 'pipeline', 'disk', 'database', 'program_down', 'clock',
+    ('unreachable', 'denied', 'stalled', 'codec', 'pipeline', 'disk', 'program_down', 'clock',
      'quiet', 'unknown'));
 CREATE INDEX runs_by_time ON runs (camera, started_at);
 
@@ -22,7 +22,7 @@ CREATE TABLE gaps (
     start_ms INTEGER NOT NULL,
     end_ms   INTEGER NOT NULL CHECK (end_ms > start_ms),
     cause    TEXT NOT NULL CHECK (cause IN
-        ('unreachable', 'denied', 'stalled', 'codec', 'pipeline', 'disk', 'database', 'program_down', 'clock',
+        ('unreachable', 'denied', 'stalled', 'codec', 'pipeline', 'disk', 'program_down', 'clock',
          'quiet', 'unknown')),
     reason   TEXT NOT NULL
 ) STRICT;
