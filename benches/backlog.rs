@@ -16,7 +16,8 @@ use serde::Serialize;
 use super::process;
 use super::raw::Raw;
 use super::support::backlog::{SEGMENT, open, seed};
-use super::support::{Camera, Program, S3Options, S3Server, Settings, Workspace, eventually};
+use super::support::s3::Plan;
+use super::support::{Camera, Fault, Program, S3Options, S3Server, Settings, Workspace, eventually};
 
 const LIMIT: Duration = Duration::from_secs(180);
 const SLICE: Duration = Duration::from_secs(2);
@@ -24,6 +25,8 @@ const SLICES: usize = 8;
 const FILE_BYTES: usize = 4096;
 const CONCURRENCY: usize = 2;
 const PICKS: usize = 200;
+/// Bytes a second of one upload: each takes 20 ms, as to a store in the same part of the world.
+const DISTANT: u32 = FILE_BYTES as u32 * 50;
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Backlog {
@@ -34,10 +37,19 @@ pub struct Backlog {
     pub waiting_rss_mib: f64,
     pub begun_rss_mib: f64,
     pub drained_rss_mib: f64,
-    /// For each pair of slices.
+    /// With a store that answers as a good line lets it, and one that answers as fast as this machine can.
+    pub distant: Rates,
+    pub local: Rates,
+    pub picks: Vec<Pick>,
+}
+
+/// For each pair of slices.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Rates {
     pub raw_per_second: Vec<f64>,
     pub drain_per_second: Vec<f64>,
-    pub picks: Vec<Pick>,
+    /// Of the program, its recording included.
+    pub cpu_ms_per_segment: Vec<f64>,
 }
 
 /// Median time to find the next segments.
@@ -49,7 +61,7 @@ pub struct Pick {
 }
 
 pub fn measure(camera: &Camera, segments: usize) -> Result<Backlog> {
-    let bucket = tempfile::tempdir().context(Kind::Disk, || "make a folder for the bucket")?;
+    let bucket = bucket()?;
     let mut s3 = S3Server::start(bucket.path(), S3Options::default())?;
     let mut settings = Settings::new(&s3);
     settings
@@ -74,12 +86,23 @@ pub fn measure(camera: &Camera, segments: usize) -> Result<Backlog> {
     let stored = || s3.requests().len();
     eventually(LIMIT, "the drain to begin", || stored() > 200);
     backlog.begun_rss_mib = process::rss_mib(program.id())?;
-    take_turns(&program, &s3, &mut backlog)?;
+    let raw = Raw::new(&s3, FILE_BYTES)?;
+    s3.set_faults(Plan::always(Fault::Slow(DISTANT)));
+    backlog.distant = take_turns(&program, &s3, &raw, segments)?;
+    s3.heal();
+    backlog.local = take_turns(&program, &s3, &raw, segments)?;
     backlog.drained_rss_mib = process::rss_mib(program.id())?;
     program.sigterm();
     program.wait_exit(LIMIT);
     backlog.picks = [100, segments, 1_000_000].into_iter().map(pick).collect::<Result<_>>()?;
     Ok(backlog)
+}
+
+/// In memory where that is possible: S3 is another machine, and must not wait for the recorder's own disk to sync.
+fn bucket() -> Result<tempfile::TempDir> {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .context(Kind::Disk, || "make a folder for the bucket")
 }
 
 /// From the start of the process to its word that it is ready.
@@ -93,23 +116,25 @@ fn start_and_stop(workspace: &Workspace) -> f64 {
     ready.as_secs_f64() * 1e3
 }
 
-fn take_turns(program: &Program<'_>, s3: &S3Server, backlog: &mut Backlog) -> Result<()> {
-    let raw = Raw::new(s3, FILE_BYTES)?;
+fn take_turns(program: &Program<'_>, s3: &S3Server, raw: &Raw, segments: usize) -> Result<Rates> {
+    let mut rates = Rates::default();
     for _ in 0..SLICES {
         // a queue that runs dry says nothing about the rate
-        if segments_stored(s3) * 10 > backlog.segments * 8 {
+        if segments_stored(s3) * 10 > segments * 8 {
             break;
         }
-        let (before, began) = (segments_stored(s3), Instant::now());
+        let (before, began, cpu) = (segments_stored(s3), Instant::now(), process::cpu_seconds(program.id())?);
         std::thread::sleep(SLICE);
-        let drained = (segments_stored(s3) - before) as f64 / began.elapsed().as_secs_f64();
+        let stored = (segments_stored(s3) - before) as f64;
+        rates.drain_per_second.push(stored / began.elapsed().as_secs_f64());
+        let cpu = process::cpu_seconds(program.id())? - cpu;
+        rates.cpu_ms_per_segment.push(cpu * 1e3 / stored.max(1.0));
         program.signal(Signal::STOP);
         let raw_rate = raw.rate(CONCURRENCY, SLICE);
         program.signal(Signal::CONT);
-        backlog.drain_per_second.push(drained);
-        backlog.raw_per_second.push(raw_rate?);
+        rates.raw_per_second.push(raw_rate?);
     }
-    Ok(())
+    Ok(rates)
 }
 
 fn segments_stored(s3: &S3Server) -> usize {

@@ -44,7 +44,7 @@ pub fn rss_mib(id: u32) -> Result<f64> {
 }
 
 /// User and system time of all threads, also of those that have ended.
-fn cpu_seconds(id: u32) -> Result<f64> {
+pub fn cpu_seconds(id: u32) -> Result<f64> {
     let path = format!("/proc/{id}/stat");
     let text = read(&path)?;
     // the name stands in parentheses and may hold anything: fields are counted from its end

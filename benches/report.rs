@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use cctv_s3_pipeline::error::{Context, Kind, Result};
 use serde_json::{Value, json};
 
-use super::backlog::Backlog;
+use super::backlog::{Backlog, Rates};
 use super::contest::{Mode, Recorder, Sample};
 use super::upload::Upload;
 
@@ -104,7 +104,7 @@ impl Report {
             "samples": samples,
             "uploads": self.uploads,
             "backlog_input": self.backlog_input,
-            "backlog_drain_ratio": self.backlog.as_ref().map(drain_ratio),
+            "backlog_drain_ratio": self.backlog.as_ref().map(|backlog| drain_ratio(&backlog.distant)),
             "backlog": self.backlog,
         });
         std::fs::write(&path, format!("{report:#}\n"))
@@ -169,29 +169,34 @@ impl Report {
 }
 
 /// The median of the pairs' ratios.
-fn drain_ratio(backlog: &Backlog) -> f64 {
-    let pairs = backlog.drain_per_second.iter().zip(&backlog.raw_per_second);
+fn drain_ratio(rates: &Rates) -> f64 {
+    let pairs = rates.drain_per_second.iter().zip(&rates.raw_per_second);
     median(&pairs.map(|(drain, raw)| drain / raw).collect::<Vec<_>>())
 }
 
 fn drain(backlog: &Backlog, text: &mut String) {
-    let Backlog {
-        segments, empty_start_ms, start_ms, waiting_rss_mib, begun_rss_mib, drained_rss_mib, ..
-    } = backlog;
-    let (drained, raw) = (median(&backlog.drain_per_second), median(&backlog.raw_per_second));
+    let Backlog { segments, empty_start_ms, start_ms, .. } = backlog;
+    let memory = [backlog.waiting_rss_mib, backlog.begun_rss_mib, backlog.drained_rss_mib];
     // writing to a string cannot fail
     let _ = writeln!(text, "backlog of {segments} segments");
     let _ = writeln!(text, "  start to ready: {start_ms:.0} ms, without a backlog {empty_start_ms:.0} ms");
     let _ = writeln!(
         text,
-        "  memory: {waiting_rss_mib:.0} MiB while it waits, {begun_rss_mib:.0} when the drain begins, {drained_rss_mib:.0} later"
+        "  memory: {:.0} MiB while it waits, {:.0} when the drain begins, {:.0} later",
+        memory[0], memory[1], memory[2]
     );
-    let _ = writeln!(
-        text,
-        "  drain: {drained:.0} segments a second, plain PUTs {raw:.0} a second; {:.2}, the median of {} pairs",
-        drain_ratio(backlog),
-        backlog.raw_per_second.len()
-    );
+    for (store, rates) in [("that takes 20 ms", &backlog.distant), ("on this machine", &backlog.local)] {
+        let _ = writeln!(
+            text,
+            "  into a store {store}: {:.0} segments a second, plain PUTs {:.0}; {:.2}, the median of {} pairs; {:.2} ms \
+             of CPU a segment",
+            median(&rates.drain_per_second),
+            median(&rates.raw_per_second),
+            drain_ratio(rates),
+            rates.raw_per_second.len(),
+            median(&rates.cpu_ms_per_segment)
+        );
+    }
     for pick in &backlog.picks {
         let (oldest, newest) = (pick.oldest_first_us, pick.newest_first_us);
         let _ = writeln!(

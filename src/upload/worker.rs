@@ -318,9 +318,9 @@ impl Worker {
     }
 
     fn link_works(&mut self) {
-        self.look();
         if let Some(line) = self.state.link.succeeded(Instant::now()) {
             log::info!("[upload] {line}");
+            self.look();
         }
         if self.state.rows.is_up() {
             self.board.set_upload(UploadState::Ok, None);

@@ -31,6 +31,8 @@ pub(super) struct Turns {
     running: Option<Running>,
     /// A turn might find something to do.
     look: bool,
+    /// It should find out now, and not wait until it is worth a sync of the disk.
+    at_once: bool,
 }
 
 /// What a turn was sent with; kept until the database took it.
@@ -54,7 +56,14 @@ pub(super) type Turn = Result<Result<Vec<Segment>>>;
 
 impl Default for Turns {
     fn default() -> Self {
-        Self { ahead: 0, ready: VecDeque::new(), ends: Ends::default(), running: None, look: true }
+        Self {
+            ahead: 0,
+            ready: VecDeque::new(),
+            ends: Ends::default(),
+            running: None,
+            look: true,
+            at_once: true,
+        }
     }
 }
 
@@ -62,6 +71,7 @@ impl Worker {
     /// A turn may find something new.
     pub(super) fn look(&mut self) {
         self.state.turns.look = true;
+        self.state.turns.at_once = true;
     }
 
     /// Rows were added. Newest first, they go before what was taken ahead.
@@ -81,19 +91,21 @@ impl Worker {
     pub(super) fn wanted(&self, now: Instant) -> usize {
         let (under_way, ready) = (self.state.in_flight.len(), self.state.turns.ready.len());
         if self.state.link.is_up() {
-            let ahead = self.state.turns.ahead.max(self.config.concurrency);
-            (self.config.concurrency + ahead).saturating_sub(under_way + ready)
+            (self.config.concurrency + self.ahead()).saturating_sub(under_way + ready)
         } else {
             self.state.link.free_slots(now, under_way, 1).saturating_sub(ready)
         }
+    }
+
+    fn ahead(&self) -> usize {
+        self.state.turns.ahead.max(self.config.concurrency)
     }
 
     /// Starts uploads of what was taken. Returns whether there was any.
     pub(super) fn start_ready(&mut self, now: Instant) -> bool {
         let slots = self.state.link.free_slots(now, self.state.in_flight.len(), self.config.concurrency);
         if slots > self.state.turns.ready.len() && self.turn_runs() {
-            let ahead = self.state.turns.ahead.max(self.config.concurrency);
-            self.state.turns.ahead = (2 * ahead).min(MOST_AHEAD);
+            self.state.turns.ahead = (2 * self.ahead()).min(MOST_AHEAD);
         }
         let slots = slots.min(self.state.turns.ready.len());
         for segment in self.state.turns.ready.drain(..slots).collect::<Vec<_>>() {
@@ -121,8 +133,14 @@ impl Worker {
         if want == 0 && self.state.turns.ends.is_empty() {
             return false;
         }
+        let low = self.ahead() / 2;
+        let ends = self.state.turns.ends.uploaded.len();
+        if !self.state.turns.at_once && self.state.turns.ready.len() > low && ends < MOST_AHEAD {
+            return false;
+        }
         let ends = std::mem::take(&mut self.state.turns.ends);
         self.state.turns.look = false;
+        self.state.turns.at_once = false;
         let link_was_up = self.state.link.is_up();
         let probes =
             (!link_was_up).then(|| (0..=PROBE_CHOICE).map(|n| self.state.link.probe_index(n)).collect());
@@ -197,7 +215,7 @@ impl Worker {
             Finish::Uploaded { at } => self.state.turns.ends.uploaded.push((id, at)),
             other => self.state.unsaved.push_back((id, other)),
         }
-        self.look();
+        self.state.turns.look = true;
     }
 
     /// One row that the database refuses must not hold the others up: each goes by itself now.
