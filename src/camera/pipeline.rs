@@ -217,6 +217,10 @@ fn count_packets(src: &gst::Element, counters: &Arc<Counters>) {
     src.connect_pad_added(move |_, pad| probe(pad, &counters));
 }
 
+/// A frame that is not recorded. Not `Drop`: the bindings have taken the frame already, and GStreamer 1.22 complains on
+/// standard error of each that it finds gone.
+const LET_GO: gst::PadProbeReturn = gst::PadProbeReturn::Handled;
+
 fn count_frames(pad: &gst::Pad, counters: &Arc<Counters>) {
     let of_events = counters.clone();
     pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
@@ -231,12 +235,12 @@ fn count_frames(pad: &gst::Pad, counters: &Arc<Counters>) {
     let last = Mutex::new(None);
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         if counters.picture.has_changed() {
-            return gst::PadProbeReturn::Drop;
+            return LET_GO;
         }
         if info.buffer().is_some_and(|frame| !counters.picture.is_in(frame)) {
             // to record it would call a hole footage
             counters.complain();
-            return gst::PadProbeReturn::Drop;
+            return LET_GO;
         }
         let is_key =
             info.buffer().is_some_and(|buffer| !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT));
@@ -244,7 +248,7 @@ fn count_frames(pad: &gst::Pad, counters: &Arc<Counters>) {
             counters.keyframes.fetch_add(1, Ordering::Relaxed);
         } else if counters.keyframes.load(Ordering::Relaxed) == 0 {
             // joined in the middle of a GOP: nothing could decode these, and a segment must begin with a keyframe
-            return gst::PadProbeReturn::Drop;
+            return LET_GO;
         }
         counters.frames.fetch_add(1, Ordering::Relaxed);
         let time = info.buffer().and_then(|buffer| buffer.dts_or_pts());

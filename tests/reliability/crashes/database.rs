@@ -99,8 +99,9 @@ pub fn read_only(scenario: &Scenario) {
 /// The program in a mount namespace where the database is mounted onto itself, read-only.
 fn with_the_database_read_only(workspace: &Workspace) -> Command {
     let inner = workspace.command(&["run"]);
-    let script = "mount --make-rprivate / 2>/dev/null\nmount --bind data/segments.db data/segments.db || exit 99\n\
-                  mount -o remount,bind,ro data/segments.db || exit 99\nexec \"$0\" \"$@\"";
+    // in one call: a remount would look the place up in a table that a chroot has under other names
+    let script = "mount --make-rprivate / 2>/dev/null\n\
+                  mount -o bind,ro data/segments.db data/segments.db || exit 99\nexec \"$0\" \"$@\"";
     let mut outer = Command::new("unshare");
     if !rustix::process::geteuid().is_root() {
         outer.args(["--user", "--map-root-user"]);
@@ -121,7 +122,9 @@ fn in_the_mounts_of(program: &Program<'_>, command: &[&str], folder: &Path) {
         outer.args(["--user", "--preserve-credentials"]);
     }
     let entered = outer
-        .args(["--mount", "--target", &program.id().to_string(), "sh", "-c", "cd \"$0\" && exec \"$@\""])
+        // its root too: in a chroot the namespace's own is another
+        .args(["--mount", "--root", "--target", &program.id().to_string()])
+        .args(["sh", "-c", "cd \"$0\" && exec \"$@\""])
         .arg(folder)
         .args(command)
         .status()
