@@ -9,6 +9,7 @@ use crate::support::browser::Browser;
 use crate::support::eventually;
 
 mod absences;
+mod attention;
 mod looks;
 mod past;
 
@@ -78,6 +79,15 @@ fn overview(browser: &Browser, url: &str, cameras: usize) {
         let cards = browser.eval("return document.querySelectorAll('.card').length").as_u64();
         if cards == Some(cameras as u64) { Ok(()) } else { Err(format!("{cards:?}")) }
     });
+}
+
+/// Where on the screen the slider shows so many seconds ago.
+fn place(browser: &Browser, seconds_ago: f64) -> (f64, f64) {
+    let place = browser.eval(&format!(
+        "const box = document.querySelector('[role=slider] svg').getBoundingClientRect(); \
+         return [box.left + box.width * (1 - {seconds_ago} / 1800), box.top + box.height / 2];"
+    ));
+    (place[0].as_f64().unwrap(), place[1].as_f64().unwrap())
 }
 
 fn now_ms() -> f64 {

@@ -126,6 +126,11 @@ fn open_end(
     }
     let mut runs = outcomes(connection, camera, hole, end.run)?;
     let earlier = last_outcome(connection, camera, (end.at, hole.0), end.run)?;
+    if now.is_some() && end.run.is_none() && earlier.is_none() && runs.is_empty() {
+        // connecting for the first time is no gap; its row, once there is one, says the same
+        facts.first = facts.open.map(|(since, _)| since);
+        return Ok(());
+    }
     let down = || Why::new(Cause::ProgramDown, "the recorder is not running");
     let why = match earlier.or_else(|| end.why.clone()) {
         Some(why) => why,

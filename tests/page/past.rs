@@ -1,18 +1,9 @@
 //! The last half hour: keys and the slider lead to recorded footage, and back to live.
 
-use super::{plays, shows_a_picture, state};
+use super::{place, plays, shows_a_picture, state};
 use crate::scene::{Bucket, LIMIT, camera, uploaded};
 use crate::support::browser::Browser;
 use crate::support::{Program, Settings, Workspace, eventually};
-
-/// Where on the screen the slider shows so many seconds ago.
-fn place(browser: &Browser, seconds_ago: f64) -> (f64, f64) {
-    let place = browser.eval(&format!(
-        "const box = document.querySelector('[role=slider] svg').getBoundingClientRect(); \
-         return [box.left + box.width * (1 - {seconds_ago} / 1800), box.top + box.height / 2];"
-    ));
-    (place[0].as_f64().unwrap(), place[1].as_f64().unwrap())
-}
 
 #[test]
 fn scrubbing_shows_what_was_recorded_and_home_is_live() {

@@ -105,10 +105,32 @@ impl Browser {
     #[track_caller]
     pub fn click(&self, x: f64, y: f64) {
         for kind in ["mouseMoved", "mousePressed", "mouseReleased"] {
-            let button = if kind == "mouseMoved" { "none" } else { "left" };
-            let event = json!({ "type": kind, "x": x, "y": y, "button": button, "clickCount": 1 });
-            self.devtools("Input.dispatchMouseEvent", event);
+            self.mouse(kind, x, y);
         }
+    }
+
+    /// Moves the mouse to a point of the window.
+    #[track_caller]
+    pub fn point(&self, x: f64, y: f64) {
+        self.mouse("mouseMoved", x, y);
+    }
+
+    #[track_caller]
+    fn mouse(&self, kind: &str, x: f64, y: f64) {
+        let button = if kind == "mouseMoved" { "none" } else { "left" };
+        let event = json!({ "type": kind, "x": x, "y": y, "button": button, "clickCount": 1 });
+        self.devtools("Input.dispatchMouseEvent", event);
+    }
+
+    /// Puts the window out of sight, as another tab in front of it would.
+    #[track_caller]
+    pub fn hide(&self) {
+        self.run(self.client().minimize_window(), "minimize the window");
+    }
+
+    #[track_caller]
+    pub fn show(&self) {
+        self.run(self.client().set_window_rect(0, 0, 1280, 800), "show the window again");
     }
 
     /// Becomes a screen of this size whose user prefers dark or light.

@@ -49,7 +49,9 @@ fn a_running_recorder_shows_its_open_segment_and_an_outage_that_lasts() {
     assert_eq!(told(&bench, 5), ["before 5"]);
     let run = begin(&bench, 0);
     note(&bench, CameraState::Starting, 0);
-    assert_eq!(told(&bench, 5), ["unknown 5"], "the first try has not ended");
+    assert_eq!(told(&bench, 5), ["before 5"], "connecting for the first time is no gap");
+    note(&bench, CameraState::Recording, 3);
+    assert_eq!(told(&bench, 5), ["before 3", "open 5"]);
     note(&bench, CameraState::Recording, 1);
     bench.uploaded("a", run, HOUR);
     bench.segment("a", run, HOUR + 10);
