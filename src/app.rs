@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::camera::{self, Camera, CameraParts, Codecs, Template, prove};
 use crate::config::{CameraConfig, Config};
 use crate::error::{Context, Error, Kind, Result};
-use crate::http::{ServedCamera, Server};
+use crate::http::{Inherited, ServedCamera, Server};
 use crate::live::Live;
 use crate::retention;
 use crate::segment::Timestamp;
@@ -66,7 +66,7 @@ pub fn run(config: Config, parts: Parts, shutdown: Shutdown) -> Result<()> {
     let signals = runtime.spawn(signals::watch(shutdown.clone()));
     let codecs = Arc::new(Codecs::new());
     let templates = if parts.capture { load_templates(&config, &codecs)? } else { Vec::new() };
-    let prepared = Prepared { templates, codecs };
+    let prepared = Prepared { templates, codecs, socket: Inherited::take()? };
     let recorder = Recorder { config, parts, prepared, board: Board::new(), runtime, shutdown };
     let outcome = recorder.run();
     signals.abort();
@@ -113,10 +113,11 @@ fn describe(config: &Config, parts: Parts) -> String {
     what.join(", ")
 }
 
-/// What cameras need that was checked before anything started.
+/// What the parts need that was checked before anything started.
 struct Prepared {
     templates: Vec<(CameraConfig, Template)>,
     codecs: Arc<Codecs>,
+    socket: Inherited,
 }
 
 /// The started parts, each with its own stop signal, so that they can stop one after the other.
@@ -141,7 +142,7 @@ impl Running {
     fn start(
         config: &Config,
         parts: Parts,
-        cameras: &Prepared,
+        prepared: &Prepared,
         store: &Store,
         board: &Board,
         runtime: &Runtime,
@@ -169,12 +170,9 @@ impl Running {
         }
         let stills = stills_of(config, parts);
         if serves {
-            let server = runtime.block_on(Server::bind(
-                &config.server,
-                served(config),
-                store.clone(),
-                board.clone(),
-            ))?;
+            let (socket, cameras) = (&prepared.socket, served(config));
+            let server = Server::bind(&config.server, socket, cameras, store.clone(), board.clone());
+            let server = runtime.block_on(server)?;
             let server = server.with_live(live.clone()).with_stills(stills.clone());
             let spawn = |shutdown| server.run(shutdown, HTTP_DRAIN);
             running.server = Some(Part::spawn(runtime, "http", spawn));
@@ -196,9 +194,9 @@ impl Running {
                 Some(Part::spawn(runtime, "retention", |shutdown| retention::run(store, board, shutdown)));
             running.stills = Some(stills::Worker::start(&stills)?);
         }
-        let (store, board, codecs) = (store.clone(), board.clone(), cameras.codecs.clone());
+        let (store, board, codecs) = (store.clone(), board.clone(), prepared.codecs.clone());
         let camera_parts = CameraParts { store, board, wake, codecs, live, stills };
-        for (camera, template) in &cameras.templates {
+        for (camera, template) in &prepared.templates {
             match Camera::start(camera.clone(), template.clone(), camera_parts.clone()) {
                 Ok(camera) => running.cameras.push(camera),
                 Err(error) => {

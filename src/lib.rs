@@ -88,4 +88,5 @@ pub mod signals;
 pub mod status;
 pub mod stills;
 pub mod store;
+pub mod tls;
 pub mod upload;

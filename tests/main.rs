@@ -21,3 +21,4 @@ mod self_test;
 mod serving;
 mod soak;
 mod support;
+mod tls;

@@ -47,7 +47,7 @@ fn state(browser: &Browser) -> Value {
 
 /// Waits until the focused video plays: its time goes on by a second.
 #[track_caller]
-fn plays(browser: &Browser, mode: &str, limit: Duration) {
+pub fn plays(browser: &Browser, mode: &str, limit: Duration) {
     let mut begins = None;
     eventually(limit, &format!("the {mode} video to play"), || {
         let now = state(browser);
@@ -66,7 +66,7 @@ fn plays(browser: &Browser, mode: &str, limit: Duration) {
 }
 
 #[track_caller]
-fn shows_a_picture(browser: &Browser) {
+pub fn shows_a_picture(browser: &Browser) {
     let seen = browser.eval(PICTURE);
     let (lit, colours) = (seen[0].as_f64().unwrap(), seen[1].as_u64().unwrap());
     assert!(lit > 0.3 && colours >= 4, "{lit} of the picture is lit, in {colours} colours");

@@ -11,6 +11,7 @@ use crate::http::report::{Facts, Report, Verdict};
 use crate::segment::Timestamp;
 use crate::status::{CameraState, Snapshot};
 use crate::store::Role;
+use crate::tls::{self, Fingerprint};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
@@ -32,11 +33,18 @@ fn ask(server: &ServerConfig) -> Option<Report> {
     if !server.enabled || server.port == 0 {
         return None;
     }
-    let url = format!("http://{}/health", SocketAddr::new(reachable(server.bind), server.port));
+    let scheme = if server.tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}/health", SocketAddr::new(reachable(server.bind), server.port));
+    let mut builder = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN);
+    if let Some(files) = &server.tls {
+        // this machine's own server, whatever name stands in its certificate
+        let own = tls::certificates(&files.cert).ok()?;
+        builder = builder.use_preconfigured_tls(tls::client_for(Fingerprint::of(own.first()?)).ok()?);
+    }
     let answer = async {
-        // the provider of TLS is needed to build a client, although nothing here is encrypted
+        // the provider of TLS is needed to build a client, although nothing here may be encrypted
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).build().ok()?;
+        let client = builder.build().ok()?;
         let body = client.get(url).send().await.ok()?.bytes().await.ok()?;
         serde_json::from_slice(&body).ok()
     };

@@ -17,6 +17,7 @@ mod sections;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use load::dotenv;
 pub use secret::Secret;
@@ -127,6 +128,18 @@ pub struct ServerConfig {
     pub playlist_segments: usize,
     /// A small picture of each segment, beside the segments.
     pub thumbnails: bool,
+    /// `None`: plain HTTP.
+    pub tls: Option<TlsConfig>,
+}
+
+/// Files in PEM, read when the server starts and whenever they change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The server's certificate, then those that lead to a root.
+    pub cert: PathBuf,
+    pub key: PathBuf,
+    /// Plain HTTP here is answered with the way to TLS.
+    pub redirect_port: Option<u16>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::table::{Table, Text};
+use super::tls::tls;
 use super::{CaptureConfig, LoggingConfig, Mode, S3Config, ServerConfig, StorageConfig, UploadOrder};
 use crate::segment::Prefix;
 
@@ -59,6 +60,7 @@ impl Default for ServerConfig {
             port: 8080,
             playlist_segments: 6,
             thumbnails: true,
+            tls: None,
         }
     }
 }
@@ -265,12 +267,14 @@ fn endpoint(text: &Text<'_>) -> Option<String> {
 
 pub(super) fn server(table: Table<'_>) -> ServerConfig {
     let default = ServerConfig::default();
+    let port = table.integer("port", 0..=u16::MAX, default.port);
     let server = ServerConfig {
         enabled: table.boolean("enabled").unwrap_or(default.enabled),
         bind: bind(&table).unwrap_or(default.bind),
-        port: table.integer("port", 0..=u16::MAX, default.port),
+        port,
         playlist_segments: table.integer("playlist_segments", 3..=1000, default.playlist_segments),
         thumbnails: table.boolean("thumbnails").unwrap_or(default.thumbnails),
+        tls: tls(table.table("tls"), port),
     };
     table.finish();
     server
@@ -327,7 +331,7 @@ fn required_path(table: &Table<'_>, key: &'static str) -> Option<PathBuf> {
     path(text)
 }
 
-fn path(text: Text<'_>) -> Option<PathBuf> {
+pub(super) fn path(text: Text<'_>) -> Option<PathBuf> {
     // no shell is there to expand it: a folder called ~ would be made
     if text.value.starts_with('~') {
         text.refuse("a path without ~", "write ${HOME} instead of ~");

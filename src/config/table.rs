@@ -59,6 +59,11 @@ impl<'r> Table<'r> {
         self.path = path;
     }
 
+    /// Whether the file has this table at all.
+    pub fn is_there(&self) -> bool {
+        self.entries.is_some()
+    }
+
     pub fn has(&self, key: &str) -> bool {
         self.entries.is_some_and(|entries| entries.contains_key(key))
     }

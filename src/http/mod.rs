@@ -3,41 +3,41 @@
 //! Built and run by the composition root. Reads the store and the board, writes neither. Everything a viewer
 //! can hold of it is bounded: connections, the size and time of a request, the time an answer stands still.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::config::{Mode, ServerConfig};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::live::Live;
 use crate::segment::CameraName;
 use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::stills::Stills;
 use crate::store::Store;
+use crate::tls::Identity;
 
 mod answer;
 mod api;
+mod connection;
 mod file;
 #[cfg(test)]
 mod fuzz;
 mod handler;
+mod listen;
 mod live;
 mod page;
 mod patience;
 mod places;
 mod playlist;
 mod range;
+mod redirect;
 mod replay;
 pub mod report;
 mod route;
@@ -46,13 +46,14 @@ mod stills;
 #[cfg(test)]
 mod tests;
 
+use connection::{Context, Limits};
 use handler::Handler;
-use patience::Patient;
-use socket::Session;
+pub use listen::Inherited;
 
 /// From the first byte of a request, or from the last answer, to the end of the next request's headers.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
-const REQUEST_BYTES: usize = 16 * 1024;
+/// How often it is looked at whether there is a new certificate.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(10);
 /// How long an answer may stand still.
 const STALLED: Duration = Duration::from_secs(60);
 /// Pause after a connection that could not be accepted, usually because open files ran out.
@@ -71,31 +72,29 @@ pub struct ServedCamera {
 pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
+    /// Plain HTTP that leads to TLS.
+    redirecting: Option<TcpListener>,
+    identity: Option<Arc<Identity>>,
     handler: Handler,
     limits: Limits,
 }
 
-#[derive(Clone, Copy)]
-struct Limits {
-    connections: usize,
-    request_time: Duration,
-    stalled: Duration,
-}
-
 impl Server {
-    /// Binds the port, so that a port in use is an error at start. `cameras` in the order of the file.
+    /// Binds the port, unless `inherited` is one, and reads the certificate, so that what is wrong with either is an
+    /// error at start. `cameras` in the order of the file.
     pub async fn bind(
         config: &ServerConfig,
+        inherited: &Inherited,
         cameras: Vec<ServedCamera>,
         store: Store,
         board: Board,
     ) -> Result<Server> {
-        let wanted = SocketAddr::new(config.bind, config.port);
-        let listener = TcpListener::bind(wanted).await.map_err(|cause| listen_error(wanted, cause))?;
-        let local_addr = listener.local_addr().map_err(|cause| listen_error(wanted, cause))?;
+        let identity = config.tls.as_ref().map(Identity::load).transpose()?;
+        let (listener, local_addr) = inherited.or_bind(config).await?;
+        let redirecting = listen::redirecting(config).await?;
         let handler = Handler::new(cameras, config.playlist_segments, store, board);
         let limits = Limits { connections: places::places(), request_time: REQUEST_TIME, stalled: STALLED };
-        Ok(Server { listener, local_addr, handler, limits })
+        Ok(Server { listener, local_addr, redirecting, identity, handler, limits })
     }
 
     /// Shows what these hubs hold; without them `live.m3u8` is made of rows.
@@ -116,23 +115,44 @@ impl Server {
 
     /// Serves until `shutdown`, then lets open answers finish within `drain`.
     pub async fn run(self, shutdown: Shutdown, drain: Duration) -> Result<()> {
-        log::info!("[http] listening on http://{}", self.local_addr);
+        let scheme = if self.identity.is_some() { "https" } else { "http" };
+        log::info!("[http] listening on {scheme}://{}", self.local_addr);
+        let tls = match &self.identity {
+            Some(identity) => Some(TlsAcceptor::from(identity.server_config()?)),
+            None => None,
+        };
         let handler = Arc::new(self.handler);
         let mut connections = JoinSet::new();
         connections.spawn(api::events::render(handler.clone()));
+        if let Some(identity) = self.identity {
+            connections.spawn(keep_fresh(identity, shutdown.clone()));
+        }
         let places = Arc::new(Semaphore::new(self.limits.connections));
+        let context =
+            Context { handler: handler.clone(), tls, limits: self.limits, shutdown: shutdown.clone() };
         let mut refused = false;
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = shutdown.requested() => break,
                 Some(_) = connections.join_next() => continue,
-                accepted = accept(&self.listener, &places) => accepted,
+                accepted = accept(&self.listener, &places) => accepted.map(|accepted| (accepted, false)),
+                accepted = accept_some(self.redirecting.as_ref(), &places) => {
+                    accepted.map(|accepted| (accepted, true))
+                }
             };
             match accepted {
-                Ok((stream, place)) => {
+                Ok(((stream, place), is_plain)) => {
                     refused = false;
-                    connections.spawn(serve(stream, place, &handler, self.limits, shutdown.clone()));
+                    let (context, port) = (context.clone(), self.local_addr.port());
+                    connections.spawn(async move {
+                        if is_plain {
+                            redirect::serve(stream, Some(port), context.limits, &context.shutdown).await;
+                        } else {
+                            context.serve(stream).await;
+                        }
+                        drop(place);
+                    });
                 }
                 Err(cause) => {
                     if !std::mem::replace(&mut refused, true) {
@@ -142,7 +162,7 @@ impl Server {
                 }
             }
         }
-        drop(self.listener);
+        drop((self.listener, self.redirecting));
         // streams without an end, and requests that wait for what comes, end now
         handler.live.stop();
         handler.events.stop();
@@ -155,51 +175,19 @@ impl Server {
     }
 }
 
-/// The life of one connection, and of the WebSocket that it may become.
-fn serve(
-    stream: TcpStream,
-    place: OwnedSemaphorePermit,
-    handler: &Arc<Handler>,
-    limits: Limits,
-    shutdown: Shutdown,
-) -> impl Future<Output = ()> + Send + use<> {
-    // playlists are small and awaited: no gathering of bytes into packets
-    let _ = stream.set_nodelay(true);
-    let handler = handler.clone();
-    let session: Arc<Mutex<Option<Session>>> = Arc::default();
-    let begun = session.clone();
-    let service = service_fn(move |request| {
-        let (handler, begun) = (handler.clone(), begun.clone());
-        async move {
-            let (answer, session) = handler.answer(request).await;
-            *begun.lock().unwrap_or_else(PoisonError::into_inner) = session;
-            Ok::<_, Infallible>(answer)
+/// Takes a renewed certificate without a restart. What is wrong with it is said once.
+async fn keep_fresh(identity: Arc<Identity>, shutdown: Shutdown) {
+    let mut every = tokio::time::interval(CERTIFICATE_EVERY);
+    loop {
+        tokio::select! {
+            () = shutdown.requested() => return,
+            _ = every.tick() => {}
         }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.request_time)
-        .max_buf_size(REQUEST_BYTES)
-        .serve_connection(TokioIo::new(Patient::new(stream, limits.stalled)), service)
-        .with_upgrades();
-    async move {
-        let mut connection = pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = shutdown.requested() => {
-                // the answer that is under way is the last one
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = ended {
-            log::debug!("[http] connection: {error}");
+        match identity.refresh() {
+            None => {}
+            Some(Ok(())) => log::info!("[http] took the new certificate"),
+            Some(Err(error)) => log::error!("[http] keep the certificate that was read before: {error}"),
         }
-        let session = session.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(session) = session {
-            session.await;
-        }
-        drop(place);
     }
 }
 
@@ -213,12 +201,13 @@ async fn accept(
     Ok((stream, place))
 }
 
-fn listen_error(wanted: SocketAddr, cause: io::Error) -> Error {
-    let (words, step) = match cause.kind() {
-        io::ErrorKind::AddrInUse => ("address in use", "stop the other program or change server.port"),
-        io::ErrorKind::PermissionDenied => ("not allowed", "choose a server.port above 1023"),
-        io::ErrorKind::AddrNotAvailable => ("not an address of this machine", "change server.bind"),
-        _ => return Error::with_source(Kind::Unreachable, format!("listen on {wanted}"), cause),
-    };
-    Error::new(Kind::Unreachable, format!("listen on {wanted}: {words}; {step}"))
+/// Waits for ever where there is no such listener.
+async fn accept_some(
+    listener: Option<&TcpListener>,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    match listener {
+        Some(listener) => accept(listener, places).await,
+        None => std::future::pending().await,
+    }
 }

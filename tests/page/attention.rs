@@ -51,7 +51,9 @@ fn one_key_makes_the_picture_fill_the_screen_and_the_same_key_brings_the_page_ba
     );
     plays(&browser, "live", LIMIT);
     browser.press("f");
-    eventually(LIMIT, "the page to come back", || browser.eval("return document.fullscreenElement").is_null());
+    eventually(LIMIT, "the page to come back", || {
+        browser.eval("return document.fullscreenElement").is_null()
+    });
     plays(&browser, "live", LIMIT);
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }

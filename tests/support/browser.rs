@@ -21,7 +21,7 @@ use super::tools;
 /// What the driver says before its port.
 const STARTED: &str = "started successfully on port ";
 /// Nothing is fetched from anywhere, and nothing needs a screen, a user's session or shared memory.
-const ARGUMENTS: [&str; 11] = [
+const ARGUMENTS: [&str; 12] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -32,6 +32,8 @@ const ARGUMENTS: [&str; 11] = [
     "--disable-component-update",
     "--disable-sync",
     "--lang=en-GB",
+    // a certificate of its own making is what most recorders have
+    "--ignore-certificate-errors",
     "--window-size=1280,800",
 ];
 

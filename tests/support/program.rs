@@ -1,7 +1,8 @@
 //! The real program in an empty folder: started, watched, signalled, and everything it left shown when a test fails.
 
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{AddrParseError, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,8 +17,8 @@ use super::http::{self, Response};
 use super::settings::{PASSWORD_VARIABLE, Settings};
 use super::{S3Server, eventually};
 
-/// What the log says before the address of the HTTP server.
-const LISTENING: &str = "listening on http://";
+/// What the log says before the address of the HTTP server, with or without an `s` and then `://`.
+const LISTENING: &str = "listening on http";
 
 /// An empty folder, its `config.toml`, and the environment the program gets. Removed when dropped.
 pub struct Workspace {
@@ -143,7 +144,25 @@ impl<'w> Program<'w> {
 
     /// Starts a command of the workspace that was changed, or wrapped by another program that `exec`s it.
     pub fn start_command(workspace: &'w Workspace, mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.stdin(Stdio::null());
+        Self::spawn(workspace, command)
+    }
+
+    /// Starts `run` with this socket as systemd passes one: descriptor 3, and two variables that say so.
+    pub fn start_on_socket(workspace: &'w Workspace, listener: &TcpListener) -> Self {
+        let program = workspace.command(&["run"]);
+        let mut command = Command::new("sh");
+        // the shell becomes the program, so that its number is the one in LISTEN_PID
+        command.args(["-c", "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"", "sh"]);
+        command.arg(program.get_program()).args(program.get_args()).current_dir(workspace.path()).env_clear();
+        command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let socket = listener.try_clone().expect("a socket can be passed on");
+        command.stdin(Stdio::from(OwnedFd::from(socket)));
+        Self::spawn(workspace, command)
+    }
+
+    fn spawn(workspace: &'w Workspace, mut command: Command) -> Self {
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("cargo has built the program");
         let stderr = child.stderr.take().expect("standard error was asked for as a pipe");
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -180,10 +199,7 @@ impl<'w> Program<'w> {
     #[track_caller]
     pub fn http_address(&self) -> SocketAddr {
         let line = self.wait_for_log(Duration::from_secs(30), LISTENING);
-        let address = line.split(LISTENING).nth(1).unwrap_or_default();
-        let address =
-            address.split(|c: char| c.is_whitespace() || "/,;".contains(c)).next().unwrap_or_default();
-        address.parse().unwrap_or_else(|error| panic!("read the address in {line:?}: {error}"))
+        listens_on(&line).unwrap_or_else(|error| panic!("read the address in {line:?}: {error}"))
     }
 
     #[track_caller]
@@ -195,8 +211,7 @@ impl<'w> Program<'w> {
     /// As [`Self::get`], at the address it listens on now, with the answer's text; while it starts anew there is none.
     pub fn look(&self, path: &str) -> std::io::Result<String> {
         let line = self.log().into_iter().rev().find(|line| line.contains(LISTENING)).unwrap_or_default();
-        let address = line.split(LISTENING).nth(1).unwrap_or_default().split(char::is_whitespace).next();
-        let address = address.unwrap_or_default().parse().map_err(std::io::Error::other)?;
+        let address = listens_on(&line).map_err(std::io::Error::other)?;
         Ok(http::get(address, path)?.text())
     }
 
@@ -270,6 +285,13 @@ impl Drop for Program<'_> {
             eprintln!("--- log\n{}\n{}", self.log().join("\n"), self.workspace.describe());
         }
     }
+}
+
+/// The address in a line of the log that holds [`LISTENING`].
+fn listens_on(line: &str) -> Result<SocketAddr, AddrParseError> {
+    let address = line.split(LISTENING).nth(1).unwrap_or_default();
+    let address = address.trim_start_matches('s').trim_start_matches("://");
+    address.split(|c: char| c.is_whitespace() || "/,;".contains(c)).next().unwrap_or_default().parse()
 }
 
 /// Every file below a folder, sorted; empty if there is no such folder.

@@ -3,11 +3,13 @@
 use std::process::{Child, Command, Output};
 
 /// Debian packages of the tools that tests use.
-const PACKAGES: [(&str, &str); 8] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("ffprobe", "ffmpeg"),
     ("chromedriver", "chromium-driver"),
     ("ffmpeg", "ffmpeg"),
+    ("curl", "curl"),
     ("cvlc", "vlc-bin"),
+    ("h2load", "nghttp2-client"),
     ("sqlite3", "sqlite3"),
     ("/sbin/mkfs.ext4", "e2fsprogs"),
     ("mount", "mount"),

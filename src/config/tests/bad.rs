@@ -75,6 +75,15 @@ const BAD_SECTIONS: &[(&str, &str)] = &[
         "server.enabled: found a string, allowed true or false; write one of the two, without quotes",
     ),
     ("[server]\nbind = \"localhost\"", "server.bind: found \"localhost\", allowed an IP address"),
+    (
+        "[server.tls]\ncert = \"cert.pem\"",
+        "server.tls.key: missing; add cert = \"…\" and key = \"…\", files in PEM",
+    ),
+    ("[server.tls]\ncert = \"\"\nkey = \"k\"", "server.tls.cert: found \"\", allowed a path"),
+    (
+        "[server.tls]\ncert = \"c\"\nkey = \"k\"\nredirect_port = 8080",
+        "server.tls.redirect_port: found 8080, which is server.port",
+    ),
     ("[server]\nport = 65536", "server.port: found 65536, allowed a whole number from 0 to 65535"),
     (
         "[server]\nplaylist_segments = 2",

@@ -57,6 +57,7 @@ fn server_config(port: u16) -> ServerConfig {
         port,
         playlist_segments: 3,
         thumbnails: true,
+        tls: None,
     }
 }
 
@@ -88,7 +89,9 @@ impl World {
         };
         let cameras = vec![served("gate"), served("yard")];
         let mut server =
-            Server::bind(&server_config(0), cameras, store.clone(), board.clone()).await.unwrap();
+            Server::bind(&server_config(0), &Inherited::default(), cameras, store.clone(), board.clone())
+                .await
+                .unwrap();
         server = server.with_live(live);
         change(&mut server.limits);
         let address = server.local_addr();
