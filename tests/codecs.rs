@@ -8,7 +8,7 @@ use std::time::Duration;
 use cctv_s3_pipeline::camera::choice::Latches;
 use cctv_s3_pipeline::camera::codec::{Codec, Role};
 use cctv_s3_pipeline::camera::{Camera, CameraParts, Codecs, Template, prove};
-use cctv_s3_pipeline::config::{CameraConfig, CaptureConfig, Secret, StorageConfig};
+use cctv_s3_pipeline::config::{CameraConfig, CaptureConfig, Secret, StorageConfig, Trust};
 use cctv_s3_pipeline::live::Live;
 use cctv_s3_pipeline::segment::{CameraName, Prefix};
 use cctv_s3_pipeline::status::Board;
@@ -159,6 +159,7 @@ fn config(url: &str) -> CameraConfig {
         url: url.to_owned(),
         username: "admin".into(),
         password: Secret::new("camera-secret"),
+        trust: Trust::System,
         capture: capture(),
     }
 }

@@ -8,6 +8,7 @@ mod bad_input;
 mod codecs;
 mod commands;
 mod crashes;
+mod encrypted;
 mod live;
 mod outages;
 mod page;

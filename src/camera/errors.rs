@@ -23,6 +23,9 @@ pub fn classify(message: &gst::message::Error, facts: &Facts<'_>) -> Failure {
     if let Some(failure) = codec_mismatch(facts) {
         return failure;
     }
+    if let Some(stranger) = &facts.offer.stranger {
+        return Failure::Untrusted(stranger.clone());
+    }
     let error = message.error();
     let text = error.message().to_owned();
     let debug = message.debug().map(|debug| last_brackets(&debug)).unwrap_or_default();
@@ -174,7 +177,7 @@ mod tests {
         let src = gst::ElementFactory::make("fakesrc").build().unwrap();
         let chosen = Chosen::new();
         let verdict = |video: &[&str], codec_is_open| {
-            let offer = Offer { video: video.iter().map(|v| v.to_string()).collect(), taken: false };
+            let offer = Offer { video: video.iter().map(|v| v.to_string()).collect(), ..Offer::default() };
             codec_mismatch(&Facts {
                 src: &src,
                 chosen: &chosen,

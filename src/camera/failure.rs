@@ -13,6 +13,8 @@ pub enum Failure {
     Stopped,
     /// 401 or 403: the camera refuses user name or password.
     Denied,
+    /// Its certificate is not trusted; holds why, and its fingerprint.
+    Untrusted(String),
     /// 404: nothing at this path.
     NotFound,
     /// Refused, no route, unknown host, no answer.
@@ -81,7 +83,9 @@ impl Failure {
     pub fn least_wait(&self) -> Duration {
         match self {
             Failure::Denied => Duration::from_secs(300),
-            Failure::UnsupportedCodec(_) | Failure::Pipeline(_) => Duration::from_secs(30),
+            Failure::Untrusted(_) | Failure::UnsupportedCodec(_) | Failure::Pipeline(_) => {
+                Duration::from_secs(30)
+            }
             _ => Duration::ZERO,
         }
     }
@@ -91,6 +95,7 @@ impl Failure {
         matches!(
             self,
             Failure::Denied
+                | Failure::Untrusted(_)
                 | Failure::NotFound
                 | Failure::UnsupportedCodec(_)
                 | Failure::Pipeline(_)
@@ -104,7 +109,7 @@ impl Failure {
     pub fn cause(&self) -> Cause {
         match self {
             Failure::Stopped => Cause::ProgramDown,
-            Failure::Denied | Failure::NotFound => Cause::Denied,
+            Failure::Denied | Failure::Untrusted(_) | Failure::NotFound => Cause::Denied,
             Failure::Unreachable(_) | Failure::Ended | Failure::SetupRefused(_) => Cause::Unreachable,
             Failure::Stalled(_) | Failure::NoKeyframe(_) | Failure::NoFirstFrame(_) | Failure::Broken(_) => {
                 Cause::Stalled
@@ -134,6 +139,11 @@ impl fmt::Display for Failure {
             Failure::Denied => write!(
                 f,
                 "camera refuses user name or password; correct username and password in its [[camera]] block"
+            ),
+            Failure::Untrusted(why) => write!(
+                f,
+                "camera shows a certificate that is not trusted: {why}; compare that with the camera's own page, then \
+                 write tls_fingerprint or tls_ca_file into its [[camera]] block"
             ),
             Failure::NotFound => {
                 write!(f, "camera has no stream at this path (404); correct rtsp_path or url")
@@ -185,6 +195,7 @@ mod tests {
         for (failure, cause, reason) in [
             (Failure::Stopped, Cause::ProgramDown, "program was stopped"),
             (Failure::Denied, Cause::Denied, "refuses user name or password"),
+            (Failure::Untrusted("expired".into()), Cause::Denied, "expired"),
             (Failure::NotFound, Cause::Denied, "404"),
             (Failure::Unreachable("no route".into()), Cause::Unreachable, "no route"),
             (Failure::Ended, Cause::Unreachable, "ended the stream"),

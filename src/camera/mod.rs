@@ -42,6 +42,7 @@ mod tap;
 mod teardown;
 pub mod template;
 mod timeline;
+mod trust;
 pub mod tryout;
 mod writer;
 

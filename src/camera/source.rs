@@ -7,7 +7,7 @@ use gst::prelude::*;
 
 use super::clock::CameraClock;
 use super::codec::Codec;
-use super::logins;
+use super::{logins, trust};
 use crate::config::CameraConfig;
 
 /// What the camera's SDP offered, as far as it came.
@@ -17,6 +17,8 @@ pub struct Offer {
     pub video: Vec<String>,
     /// A stream of the wanted codec was taken.
     pub taken: bool,
+    /// Why its certificate was refused, and which one it is.
+    pub stranger: Option<String>,
 }
 
 pub type SharedOffer = Arc<Mutex<Offer>>;
@@ -40,6 +42,7 @@ pub fn prepare(
     src.set_property("user-pw", camera.password.reveal());
     CameraClock::ask(src);
     logins::limit(src);
+    trust::prepare(src, &camera.trust, &offer);
     let offered = offer.clone();
     src.connect("select-stream", false, move |values| {
         let caps = values.get(2).and_then(|value| value.get::<gst::Caps>().ok());

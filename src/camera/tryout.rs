@@ -48,7 +48,7 @@ pub fn watch(camera: &CameraConfig) -> Result<String> {
     }
     answer.map_err(|failure| {
         let (kind, failure) = match failure {
-            Failure::Denied => (Kind::Denied, failure),
+            Failure::Denied | Failure::Untrusted(_) => (Kind::Denied, failure),
             Failure::Unreachable(why) => (
                 Kind::Unreachable,
                 Failure::Unreachable(reach::look(&camera.url, reach::PATIENCE).err().unwrap_or(why)),

@@ -36,9 +36,9 @@ fn ask(server: &ServerConfig) -> Option<Report> {
     let scheme = if server.tls.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{}/health", SocketAddr::new(reachable(server.bind), server.port));
     let mut builder = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN);
-    if let Some(files) = &server.tls {
+    if let Some(config) = &server.tls {
         // this machine's own server, whatever name stands in its certificate
-        let own = tls::certificates(&files.cert).ok()?;
+        let own = tls::certificates(&config.files.cert).ok()?;
         builder = builder.use_preconfigured_tls(tls::client_for(Fingerprint::of(own.first()?)).ok()?);
     }
     let answer = async {

@@ -1,6 +1,6 @@
 //! `[[camera]]`: a name, an address, who we are to the camera, and its own capture settings.
 //!
-//! Used by `load.rs`. Whatever the address was written as, the checked one is `rtsp://host:port/path` without
+//! Used by `load.rs`. Whatever the address was written as, the checked one is `rtsp://host:port/path`, or `rtsps://…`, without
 //! credentials; nothing here may show a password, nor an address that could hold one.
 
 use std::collections::HashMap;
@@ -11,13 +11,17 @@ use url::Url;
 
 use super::sections::capture;
 use super::table::{Table, Text};
+use super::tls::trust;
 use super::{CameraConfig, CaptureConfig, Secret};
 use crate::segment::CameraName;
 
 const RTSP_PORT: u16 = 554;
+/// RFC 7826, 22.15.
+const RTSPS_PORT: u16 = 322;
 /// What Dahua, CP Plus and Amcrest call the main stream of the first channel.
 const RTSP_PATH: &str = "/cam/realmonitor?channel=1&subtype=0";
-const URL_ALLOWED: &str = "rtsp://HOST[:PORT]/PATH; write for example \"rtsp://192.168.1.100:554/stream1\"";
+const URL_ALLOWED: &str =
+    "rtsp://HOST[:PORT]/PATH or rtsps://…; write for example \"rtsp://192.168.1.100:554/stream1\"";
 
 /// An address and the credentials that were written into it.
 #[derive(Default)]
@@ -50,10 +54,11 @@ fn camera(
     }
     let name = table.text("name").and_then(|text| name(&mut table, &text, lines_by_name));
     let address = address(&table).unwrap_or_default();
+    let trust = trust(&table, address.url.starts_with("rtsps:"));
     let (username, password) = credentials(&table, address.credentials);
     let capture = capture(table.table("capture"), base);
     table.finish();
-    Some(CameraConfig { name: name?, url: address.url, username, password, capture })
+    Some(CameraConfig { name: name?, url: address.url, username, password, trust, capture })
 }
 
 fn name(
@@ -141,8 +146,7 @@ fn from_url(text: &Text<'_>) -> Option<Address> {
         );
     };
     match url.scheme() {
-        "rtsp" => {}
-        "rtsps" => return refuse("rtsps://, which this program does not speak"),
+        "rtsp" | "rtsps" => {}
         _ => return refuse("an address without rtsp://"),
     }
     if url.host_str().is_none_or(str::is_empty) {
@@ -164,7 +168,8 @@ fn from_url(text: &Text<'_>) -> Option<Address> {
     let (Some(user), Some(password)) = (user, password) else {
         return refuse("credentials that are not UTF-8 behind their %");
     };
-    let port = url.port().unwrap_or(RTSP_PORT);
+    let usual = if url.scheme() == "rtsps" { RTSPS_PORT } else { RTSP_PORT };
+    let port = url.port().unwrap_or(usual);
     let cleaned = url.set_username("").and_then(|()| url.set_password(None));
     if cleaned.and_then(|()| url.set_port(Some(port)).map(drop)).is_err() {
         return refuse("an address that cannot have a port");

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::segment::{CameraName, Prefix};
+use crate::tls::{Files, Fingerprint};
 
 mod camera;
 mod expand;
@@ -39,12 +40,26 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CameraConfig {
     pub name: CameraName,
-    /// `rtsp://host:port/path`, never with credentials in it.
+    /// `rtsp://host:port/path` or `rtsps://…`, never with credentials in it.
     pub url: String,
     pub username: String,
     pub password: Secret,
+    /// Whom an `rtsps://` camera must prove to be.
+    pub trust: Trust,
     /// `[capture]` with this camera's `[camera.capture]` laid over it.
     pub capture: CaptureConfig,
+}
+
+/// What a camera's certificate is held against.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// The roots that this machine knows.
+    #[default]
+    System,
+    /// Exactly this certificate, whatever name and date stand in it.
+    Fingerprint(Fingerprint),
+    /// The roots in this file, in PEM.
+    Authority(PathBuf),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,12 +147,11 @@ pub struct ServerConfig {
     pub tls: Option<TlsConfig>,
 }
 
-/// Files in PEM, read when the server starts and whenever they change.
+/// `[server.tls]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsConfig {
-    /// The server's certificate, then those that lead to a root.
-    pub cert: PathBuf,
-    pub key: PathBuf,
+    /// Read when the server starts and whenever they change.
+    pub files: Files,
     /// Plain HTTP here is answered with the way to TLS.
     pub redirect_port: Option<u16>,
 }

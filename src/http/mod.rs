@@ -89,7 +89,7 @@ impl Server {
         store: Store,
         board: Board,
     ) -> Result<Server> {
-        let identity = config.tls.as_ref().map(Identity::load).transpose()?;
+        let identity = config.tls.as_ref().map(|tls| Identity::load(&tls.files)).transpose()?;
         let (listener, local_addr) = inherited.or_bind(config).await?;
         let redirecting = listen::redirecting(config).await?;
         let handler = Handler::new(cameras, config.playlist_segments, store, board);

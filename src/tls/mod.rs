@@ -1,10 +1,11 @@
 //! Certificates: the server's own, read from files and read again when they change, and others known by fingerprint.
 //!
-//! Used by [`crate::http`] for its listener and by `status`, which asks that listener. Knows neither HTTP nor cameras.
+//! Used by [`crate::http`] for its listener, by `status`, which asks that listener, and by [`crate::camera`] for cameras
+//! that encrypt. Knows neither HTTP nor cameras.
 //! A private key is read and used here, and never shown.
 
 use std::fs::Metadata;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -15,7 +16,6 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::config::TlsConfig;
 use crate::error::{Context, Error, Kind, Result};
 
 mod fingerprint;
@@ -27,10 +27,17 @@ pub use fingerprint::{Fingerprint, client_for};
 /// Who the server is: answers every client with the newest good certificate.
 #[derive(Debug)]
 pub struct Identity {
-    files: TlsConfig,
+    files: Files,
     now: RwLock<Arc<CertifiedKey>>,
     /// What the files looked like when they were read last.
     seen: RwLock<Stamp>,
+}
+
+/// In PEM: the server's certificate with those that lead to a root, and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    pub cert: PathBuf,
+    pub key: PathBuf,
 }
 
 /// Tells a file that was written or replaced from one that was not.
@@ -41,7 +48,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`Kind::Config`] with the key of the configuration, the file, and what to do.
-    pub fn load(files: &TlsConfig) -> Result<Arc<Identity>> {
+    pub fn load(files: &Files) -> Result<Arc<Identity>> {
         let seen = stamp(files);
         let now = RwLock::new(Arc::new(read(files)?));
         Ok(Arc::new(Identity { files: files.clone(), now, seen: RwLock::new(seen) }))
@@ -101,7 +108,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     }
 }
 
-fn read(files: &TlsConfig) -> Result<CertifiedKey> {
+fn read(files: &Files) -> Result<CertifiedKey> {
     let chain = certificates(&files.cert)?;
     let key =
         PrivateKeyDer::from_pem_file(&files.key).map_err(|error| unreadable("key", &files.key, &error))?;
@@ -135,7 +142,7 @@ fn refuse(key: &str, path: &Path, what: &str, todo: &str) -> Error {
     Error::new(Kind::Config, format!("server.tls.{key}: {} {what}; {todo}", path.display()))
 }
 
-fn stamp(files: &TlsConfig) -> Stamp {
+fn stamp(files: &Files) -> Stamp {
     use std::os::unix::fs::MetadataExt;
     let of = |file: Metadata| Some((file.ino(), file.len(), file.modified().ok()?));
     [&files.cert, &files.key].map(|path| std::fs::metadata(path).ok().and_then(of))

@@ -9,16 +9,16 @@ use rustls::{ClientConnection, ServerConnection};
 
 use super::*;
 
-struct Files {
+struct World {
     _folder: tempfile::TempDir,
-    config: TlsConfig,
+    config: Files,
 }
 
-impl Files {
-    fn new() -> Files {
+impl World {
+    fn new() -> World {
         let folder = tempfile::tempdir().unwrap();
         let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-        let files = Files { _folder: folder, config: TlsConfig { cert, key, redirect_port: None } };
+        let files = World { _folder: folder, config: Files { cert, key } };
         files.write(&made());
         files
     }
@@ -39,7 +39,7 @@ fn made() -> (String, String) {
     (made.cert.pem(), made.signing_key.serialize_pem())
 }
 
-fn fingerprint(files: &Files) -> Fingerprint {
+fn fingerprint(files: &World) -> Fingerprint {
     Fingerprint::of(&certificates(&files.config.cert).unwrap()[0])
 }
 
@@ -63,7 +63,7 @@ fn shake(identity: &Arc<Identity>, wanted: Fingerprint) -> std::result::Result<(
 
 #[test]
 fn a_fingerprint_opens_the_door_to_its_certificate_alone() {
-    let (mine, other) = (Files::new(), Files::new());
+    let (mine, other) = (World::new(), World::new());
     let identity = Identity::load(&mine.config).unwrap();
     shake(&identity, fingerprint(&mine)).unwrap();
     let error = shake(&identity, fingerprint(&other)).unwrap_err();
@@ -72,7 +72,7 @@ fn a_fingerprint_opens_the_door_to_its_certificate_alone() {
 
 #[test]
 fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
-    let files = Files::new();
+    let files = World::new();
     let identity = Identity::load(&files.config).unwrap();
     let first = fingerprint(&files);
     assert!(identity.refresh().is_none(), "nothing changed");
@@ -95,8 +95,8 @@ fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
 
 #[test]
 fn what_is_wrong_with_the_files_is_said_with_key_and_path() {
-    let says = |change: &dyn Fn(&TlsConfig), words: &[&str]| {
-        let files = Files::new();
+    let says = |change: &dyn Fn(&Files), words: &[&str]| {
+        let files = World::new();
         change(&files.config);
         let error = Identity::load(&files.config).unwrap_err();
         assert_eq!(error.kind(), Kind::Config);
@@ -120,7 +120,7 @@ fn what_is_wrong_with_the_files_is_said_with_key_and_path() {
         &["server.tls.key", "holds none in PEM"],
     );
     says(&|files| fs::write(&files.key, made().1).unwrap(), &["server.tls.key", "does not belong to"]);
-    let cut = |files: &TlsConfig| {
+    let cut = |files: &Files| {
         let text = fs::read_to_string(&files.cert).unwrap();
         fs::write(&files.cert, &text[..text.len() / 2]).unwrap();
     };

@@ -40,6 +40,8 @@ pub struct CameraOptions {
     pub bitrate_kbps: u32,
     /// User and password for digest authentication; `None` lets everybody in.
     pub login: Option<(String, String)>,
+    /// Certificate and key in PEM, one after the other: it speaks only TLS then, and wants a login.
+    pub identity: Option<String>,
     /// A PCMA track beside the video.
     pub audio: bool,
     /// 0 lets the system choose.
@@ -63,6 +65,7 @@ impl Default for CameraOptions {
             gop: 15,
             bitrate_kbps: 200,
             login: Some(("admin".into(), "camera-secret".into())),
+            identity: None,
             audio: false,
             port: 0,
             session_timeout_s: 0,
@@ -160,7 +163,8 @@ impl Camera {
 
     /// The address without credentials, as the configuration wants it.
     pub fn url(&self) -> String {
-        format!("rtsp://127.0.0.1:{}{PATH}?channel=1&subtype=0", self.port)
+        let scheme = if self.options.identity.is_some() { "rtsps" } else { "rtsp" };
+        format!("{scheme}://127.0.0.1:{}{PATH}?channel=1&subtype=0", self.port)
     }
 
     pub fn counts(&self) -> &Counts {
@@ -201,6 +205,11 @@ impl Running {
         server.set_service(&port.to_string());
         if let Some((username, password)) = &options.login {
             let auth = auth::CountingAuth::new(username, password, shared.counts.clone());
+            if let Some(identity) = &options.identity {
+                let certificate = gio::TlsCertificate::from_pem(identity)
+                    .context(Kind::Config, || "give the camera a certificate; install glib-networking")?;
+                auth.set_tls_certificate(Some(&certificate));
+            }
             server.set_auth(Some(&auth));
         }
         let no_mounts =

@@ -145,8 +145,12 @@ const BAD_CAMERAS: &[(&str, &str)] = &[
         "config.toml:5: camera \"gate\".ip: found beside url",
     ),
     (
-        "name = \"gate\"\nurl = \"rtsps://a:hunter2@h/\"",
-        "camera \"gate\".url: found rtsps://, which this program does not speak",
+        "name = \"gate\"\nurl = \"rtsps://h/\"\ntls_fingerprint = \"12:34\"",
+        "camera \"gate\".tls_fingerprint: found \"12:34\", allowed the SHA-256 of a certificate",
+    ),
+    (
+        "name = \"gate\"\nip = \"10.0.0.1\"\ntls_ca_file = \"ca.pem\"",
+        "camera \"gate\".tls_ca_file: found for a camera without TLS; write url = \"rtsps://…\"",
     ),
     (
         "name = \"gate\"\nurl = \"http://a:hunter2@h/\"",

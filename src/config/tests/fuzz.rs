@@ -101,7 +101,7 @@ proptest! {
                 let camera = &config.cameras[0];
                 prop_assert!(!camera.url.contains(SECRET) && !camera.url.contains('@'), "{}", camera.url);
                 let read = Url::parse(&camera.url).unwrap();
-                prop_assert_eq!(read.scheme(), "rtsp");
+                prop_assert!(matches!(read.scheme(), "rtsp" | "rtsps"), "{}", camera.url);
                 prop_assert!(read.port().is_some_and(|port| port != 0), "{}", camera.url);
                 // what was read once reads the same again
                 let again = parse(&format!("[[camera]]\nname = \"gate\"\nurl = {:?}\n{BUCKET}", camera.url));
