@@ -288,8 +288,9 @@ fn live(config: &Config, store: &Store) -> Live {
     let from = |camera: &CameraConfig| {
         // a database that cannot be used holds up nobody who wants to watch
         let newest = store.newest(&camera.name, 1).ok().and_then(|mut newest| newest.pop());
+        let runs = store.runs(&camera.name).unwrap_or_default();
         let now = Timestamp::now();
-        (camera.name.clone(), newest.map_or(now, |segment| segment.end().max(now)))
+        (camera.name.clone(), newest.map_or(now, |segment| segment.end().max(now)), runs)
     };
     Live::new(config.cameras.iter().map(from))
 }

@@ -13,6 +13,7 @@ mod live;
 mod outages;
 mod page;
 mod pages;
+mod players;
 mod playlists;
 mod recording;
 mod reliability;

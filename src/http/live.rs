@@ -1,7 +1,7 @@
 //! What lies in memory → answers: live playlists, their parts and segments, and the endless `live.mp4`.
 //!
-//! Called by the handler, which found the camera's hub. Everything but the endless answer is bytes that are there
-//! already; nothing here copies them.
+//! Called by the handler, which found the camera's hub. Everything but the endless answer, whose time is the
+//! viewer's own, is bytes that are there already.
 
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -21,7 +21,7 @@ use hyper::{Method, Response, StatusCode};
 
 use super::answer::{self, Answer, Body, body, set};
 use super::route::Refusal;
-use crate::live::{Hub, Moment, Rendered, Unavailable, Viewer, Want};
+use crate::live::{Hub, Moment, Rebase, Rendered, Unavailable, Viewer, Want};
 
 const MP4: &str = "video/mp4";
 
@@ -136,11 +136,16 @@ async fn first_picture(viewer: &mut Viewer) -> Option<(Bytes, Bytes)> {
 
 /// Ends where the picture becomes another kind, such as another size: an MP4 cannot say that in its middle.
 fn stream(viewer: Viewer, init: Bytes, frame: Bytes) -> Body {
+    let mut rebase = Rebase::default();
+    let frame = rebase.apply(&frame);
     let first = iter([init.clone(), frame].map(|bytes| Ok::<_, Infallible>(Frame::data(bytes))));
-    let rest = unfold((viewer, init), |(mut viewer, init)| async move {
+    let rest = unfold((viewer, init, rebase), |(mut viewer, init, mut rebase)| async move {
         loop {
             match viewer.next().await? {
-                Moment::Frame(bytes) => return Some((Ok(Frame::data(bytes)), (viewer, init))),
+                Moment::Frame(bytes) => {
+                    let own = rebase.apply(&bytes);
+                    return Some((Ok(Frame::data(own)), (viewer, init, rebase)));
+                }
                 Moment::Init(next) if next.bytes == init => {}
                 Moment::Init(_) => return None,
             }
@@ -176,7 +181,7 @@ mod tests {
 
     #[test]
     fn directives_are_numbers_and_a_part_needs_its_segment() {
-        let wanted = |sequence, part| Ok(Want { sequence, part });
+        let wanted = |sequence, part| Ok(Want { sequence, part, whole: false });
         for (query, expected) in [
             (None, wanted(None, None)),
             (Some(""), wanted(None, None)),

@@ -24,6 +24,11 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How long a request may be held: three target durations (RFC 8216bis, 6.2.5.2). hls.js gives up after ten seconds.
 pub(super) const HOLD: Duration = Duration::from_secs(6);
 
+/// Three target durations of closed segments, which is where a player of whole segments begins (RFC 8216, 6.3.3).
+const FILLED: Duration = Duration::from_secs(6);
+/// How long such a list is waited for: it is made of what the camera sends from now on.
+const FILLS_WITHIN: Duration = Duration::from_secs(9);
+
 /// What a player needs before the first fragment of a run.
 #[derive(Debug)]
 pub struct Init {
@@ -40,6 +45,8 @@ pub struct Init {
 pub struct Want {
     pub sequence: Option<u64>,
     pub part: Option<u64>,
+    /// For a player that knows no parts: Chromium's own gives up on a list shorter than three target durations.
+    pub whole: bool,
 }
 
 /// Why there is no answer.
@@ -83,9 +90,9 @@ struct Inner {
 }
 
 impl Hub {
-    pub(super) fn new(name: CameraName, base: u64) -> Hub {
+    pub(super) fn new(name: CameraName, sequence: u64, discontinuity: u64) -> Hub {
         let inner = Inner {
-            ring: Ring::new(base),
+            ring: Ring::new(sequence, discontinuity),
             recent: Recent::default(),
             muxer: Muxer::default(),
             inits: VecDeque::new(),
@@ -212,7 +219,11 @@ impl Hub {
                     None => None,
                 }
             };
-            let limit = if held.is_some() { HOLD } else { patience };
+            let limit = match &held {
+                Some(_) if want.whole => FILLS_WITHIN,
+                Some(_) => HOLD,
+                None => patience,
+            };
             if wait(&mut changes, asked, limit).await.is_none() {
                 // unchanged rather than an error: players ask again, and give up after a few errors
                 return held.ok_or(Unavailable::NothingYet);
@@ -269,6 +280,12 @@ impl Hub {
             wake();
         }
         self.parts.subscribe()
+    }
+
+    /// The next media sequence and discontinuity sequence.
+    #[cfg(test)]
+    pub(super) fn numbers(&self) -> (u64, u64) {
+        self.lock().ring.numbers()
     }
 
     #[cfg(test)]
@@ -350,7 +367,10 @@ impl Inner {
 
     /// Whether the playlist holds what is wanted (RFC 8216bis, 6.2.5.2).
     fn has(&self, want: Want) -> Result<bool, Unavailable> {
-        let Some(sequence) = want.sequence else { return Ok(true) };
+        let Some(sequence) = want.sequence else {
+            // without frames there will be no more for now
+            return Ok(!want.whole || !self.is_fed || self.ring.closed() >= FILLED);
+        };
         let (next, next_part) = self.ring.next_part();
         let next_part = next_part as u64;
         let complete = self.ring.newest_complete().unwrap_or(0);

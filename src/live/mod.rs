@@ -14,6 +14,7 @@ mod hub;
 mod playlist;
 #[cfg(test)]
 mod playlist_tests;
+mod rebase;
 mod recent;
 mod rendered;
 mod ring;
@@ -25,6 +26,7 @@ mod viewer;
 
 pub use fmp4::{Coding, Format, Frame};
 pub use hub::{Hub, Init, Unavailable, Want};
+pub use rebase::Rebase;
 pub use rendered::Rendered;
 pub use viewer::{Moment, Viewer};
 
@@ -36,15 +38,18 @@ const EPOCH_SECONDS: i64 = 1_735_689_600;
 pub struct Live(Arc<BTreeMap<CameraName, Arc<Hub>>>);
 
 impl Live {
-    /// Each camera with the moment its numbers begin at: now, or the end of its newest segment where the clock
-    /// was set back.
+    /// Each camera with the moment its numbers begin at (now, or the end of its newest segment where the clock was set
+    /// back), and how many runs it has had.
     ///
-    /// Numbers of segments and discontinuities begin with this moment's seconds and rise by at most one in a
-    /// second, so those of the next start of the program lie beyond them without being kept anywhere.
-    pub fn new(cameras: impl IntoIterator<Item = (CameraName, Timestamp)>) -> Live {
-        let hub = |(name, from): (CameraName, Timestamp)| {
-            let base = u64::try_from(from.epoch_seconds() - EPOCH_SECONDS).unwrap_or(0);
-            (name.clone(), Arc::new(Hub::new(name, base)))
+    /// Media sequences begin with this moment's seconds and rise by at most one in a second, so those of the next start
+    /// of the program lie beyond them without being kept anywhere. Discontinuities must stay small: hls.js 1.7 keeps
+    /// an array with a place for each, and spends half a second on every playlist where they count seconds. They
+    /// begin with this moment's hours and the runs so far, and rise by at most one with each further run.
+    pub fn new(cameras: impl IntoIterator<Item = (CameraName, Timestamp, u64)>) -> Live {
+        let hub = |(name, from, runs): (CameraName, Timestamp, u64)| {
+            let sequence = u64::try_from(from.epoch_seconds() - EPOCH_SECONDS).unwrap_or(0);
+            let discontinuity = sequence / 3600 + runs;
+            (name.clone(), Arc::new(Hub::new(name, sequence, discontinuity)))
         };
         Live(Arc::new(cameras.into_iter().map(hub).collect()))
     }

@@ -16,7 +16,7 @@ fn name() -> CameraName {
 
 #[test]
 fn the_text_is_exactly_this() {
-    let mut ring = Ring::new(41);
+    let mut ring = Ring::new(41, 41);
     ring.begin();
     feed(&mut ring, T0, 15 + 5, 15);
     let start = Timestamp::from_millis(T0);
@@ -48,7 +48,7 @@ fn the_text_is_exactly_this() {
 
 #[test]
 fn there_is_no_playlist_before_there_is_a_segment() {
-    let mut ring = Ring::new(0);
+    let mut ring = Ring::new(0, 0);
     assert_eq!(text(&ring, &name()), None);
     ring.begin();
     feed(&mut ring, T0, 14, 15);
@@ -57,7 +57,7 @@ fn there_is_no_playlist_before_there_is_a_segment() {
 
 #[test]
 fn a_camera_that_went_away_leaves_the_hint_and_announces_the_break() {
-    let mut ring = Ring::new(0);
+    let mut ring = Ring::new(0, 0);
     ring.begin();
     let at = feed(&mut ring, T0, 40, 15);
     ring.end();
@@ -194,7 +194,7 @@ impl Reader {
 
 #[test]
 fn every_playlist_of_a_long_stream_with_breaks_keeps_the_rfc() {
-    let mut ring = Ring::new(500);
+    let mut ring = Ring::new(500, 500);
     let (mut reader, mut at) = (Reader::default(), T0);
     for run in [300_usize, 7, 52, 1, 200, 31, 900] {
         ring.begin();

@@ -92,17 +92,17 @@ struct OpenPart {
 }
 
 impl Ring {
-    /// Numbers begin at `base`, which must be beyond all that an earlier ring of this camera gave.
-    pub fn new(base: u64) -> Ring {
+    /// Both must be beyond all that an earlier ring of this camera gave.
+    pub fn new(sequence: u64, discontinuity: u64) -> Ring {
         Ring {
             segments: VecDeque::new(),
             open: None,
             part: OpenPart::default(),
             parts: None,
             first_gop: Vec::new(),
-            next_sequence: base,
-            next_discontinuity: base,
-            init: base,
+            next_sequence: sequence,
+            next_discontinuity: discontinuity,
+            init: sequence,
             is_broken: false,
         }
     }
@@ -122,12 +122,10 @@ impl Ring {
         self.is_broken = true;
     }
 
-    /// Nobody watches: forgets the media, and keeps counting.
+    /// Nobody watches: forgets the media, and keeps counting. What comes next stands in no list beside what was there,
+    /// and time goes on: it is no discontinuity.
     pub fn clear(&mut self) {
         self.end();
-        if !self.segments.is_empty() {
-            self.next_discontinuity += 1;
-        }
         self.segments.clear();
         self.parts = None;
     }
@@ -243,8 +241,18 @@ impl Ring {
         self.open.as_ref().filter(|open| !open.parts.is_empty())
     }
 
+    /// How much of the stream lies in closed segments.
+    pub fn closed(&self) -> Duration {
+        self.segments.iter().map(LiveSegment::duration).sum()
+    }
+
     pub fn newest_complete(&self) -> Option<u64> {
         self.segments.back().map(|segment| segment.sequence)
+    }
+
+    #[cfg(test)]
+    pub fn numbers(&self) -> (u64, u64) {
+        (self.next_sequence, self.next_discontinuity)
     }
 
     #[cfg(test)]

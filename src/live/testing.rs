@@ -15,7 +15,7 @@ pub struct Scene {
 
 impl Scene {
     pub fn begun() -> Scene {
-        let live = Live::new([(name(), Timestamp::from_seconds(1_763_906_400))]);
+        let live = Live::new([(name(), Timestamp::from_seconds(1_763_906_400), 0)]);
         let scene = Scene { live, number: 0, size: 500 };
         scene.begin();
         scene
@@ -48,7 +48,7 @@ pub fn name() -> CameraName {
 }
 
 /// An `avcC` record with one SPS and one PPS, as x264 makes them for 320×180.
-fn format() -> Format {
+pub fn format() -> Format {
     let codec_data = vec![1, 0x64, 0, 0x0c, 0xff, 0xe1, 0, 4, 0x67, 0x64, 0, 0x0c, 1, 0, 2, 0x68, 0xee];
     Format { coding: Coding::H264, codec_data, width: 320, height: 180 }
 }

@@ -303,7 +303,8 @@ pub(super) fn end_run(tx: &Transaction<'_>, run: RunId, at: Timestamp, why: &Why
 ///
 /// Not at 0, because the camera may be an old one whose database was lost, and its players must see the numbers
 /// rise. A camera closes at most one segment a second (its name is that second), so whatever it counted before
-/// stays below the clock; the numbers fit 31 bits until 2088, which is what some players keep a discontinuity in.
+/// stays below the clock. Discontinuities are counted from the hours, because hls.js keeps an array with a place for
+/// each; only a camera that began a run every hour since 2020 has counted further.
 fn floor(now: Timestamp, file: FileName, followers: usize) -> u64 {
     const SINCE: i64 = 1_577_836_800;
     let clock = now.epoch_seconds() - SINCE;
@@ -330,10 +331,22 @@ fn next_place(tx: &Transaction<'_>, new: &NewSegment, followers: usize) -> Resul
     Ok(match last {
         None => {
             let floor = floor(Timestamp::now(), new.file, followers);
-            (floor, floor)
+            (floor, floor / 3600)
         }
         Some((sequence, discontinuity, run)) => (sequence + 1, discontinuity + u64::from(run != new.run)),
     })
+}
+
+impl Store {
+    /// How many runs of the camera are known.
+    pub fn runs(&self, camera: &CameraName) -> Result<u64> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT count(*) FROM runs WHERE camera = ?1")
+                .and_then(|mut statement| statement.query_row([camera.as_str()], |row| unsigned(row, 0)))
+                .sql(|| "count runs")
+        })
+    }
 }
 
 #[cfg(test)]

@@ -3,13 +3,15 @@
 use std::process::{Child, Command, Output};
 
 /// Debian packages of the tools that tests use.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: [(&str, &str); 12] = [
     ("ffprobe", "ffmpeg"),
     ("chromedriver", "chromium-driver"),
     ("ffmpeg", "ffmpeg"),
     ("curl", "curl"),
     ("cvlc", "vlc-bin"),
     ("h2load", "nghttp2-client"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
     ("sqlite3", "sqlite3"),
     ("/sbin/mkfs.ext4", "e2fsprogs"),
     ("mount", "mount"),
