@@ -24,9 +24,8 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How long a request may be held: three target durations (RFC 8216bis, 6.2.5.2). hls.js gives up after ten seconds.
 pub(super) const HOLD: Duration = Duration::from_secs(6);
 
-/// Three target durations of closed segments, which is where a player of whole segments begins (RFC 8216, 6.3.3).
+/// Three target durations, which is where a player of whole segments begins (RFC 8216, 6.3.3), and how long they take.
 const FILLED: Duration = Duration::from_secs(6);
-/// How long such a list is waited for: it is made of what the camera sends from now on.
 const FILLS_WITHIN: Duration = Duration::from_secs(9);
 
 /// What a player needs before the first fragment of a run.
@@ -45,7 +44,7 @@ pub struct Init {
 pub struct Want {
     pub sequence: Option<u64>,
     pub part: Option<u64>,
-    /// For a player that knows no parts: Chromium's own gives up on a list shorter than three target durations.
+    /// For a player that knows no parts; Chromium's own gives up on a short list.
     pub whole: bool,
 }
 
@@ -368,7 +367,6 @@ impl Inner {
     /// Whether the playlist holds what is wanted (RFC 8216bis, 6.2.5.2).
     fn has(&self, want: Want) -> Result<bool, Unavailable> {
         let Some(sequence) = want.sequence else {
-            // without frames there will be no more for now
             return Ok(!want.whole || !self.is_fed || self.ring.closed() >= FILLED);
         };
         let (next, next_part) = self.ring.next_part();
