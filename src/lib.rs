@@ -48,8 +48,9 @@
 //! 6. Media sequence and discontinuity sequence are columns: they only rise, also across restarts. A camera without
 //!    rows begins at the seconds since 2020, which is above whatever it counted before its database was lost: it closes
 //!    at most one segment a second. (A machine that lost database and clock together counts from its files' names.)
-//!    Media sequences of live begin with the seconds of the program's start and rise more slowly. Discontinuities
-//!    begin with hours instead, because players keep an array of them ([`live::Live::new`]).
+//!    Media sequences of live begin with the seconds of the program's start and rise more slowly. Discontinuities begin
+//!    with hours instead, because players keep an array of them ([`live::Live::new`]): a camera that began more runs
+//!    than hours went by, and then lost its database, counts some of them again.
 //! 7. Time on disk, in keys and rows is UTC. Durations come from media time, waiting from monotonic clocks. A segment's
 //!    start comes from the camera's clock where that is sane, else from the arrival of its first frame; the row says which
 //!    (`camera/timeline.rs`).

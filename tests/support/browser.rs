@@ -81,6 +81,11 @@ impl Browser {
         self.run(self.client().goto(url), &format!("open {url}"));
     }
 
+    /// Runs this in every page that is opened from now on, before the page's own scripts.
+    pub fn before_each_page(&self, script: &str) {
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }));
+    }
+
     /// Runs the body of a function in the page, and returns what it returns.
     #[track_caller]
     pub fn eval(&self, script: &str) -> Value {

@@ -12,6 +12,7 @@ use gst_rtsp_server::prelude::*;
 use gst_rtsp_server::{RTSPClient, RTSPFilterResult, RTSPMedia, RTSPMediaFactory, RTSPServer};
 
 mod auth;
+pub mod barcode;
 mod clip;
 mod media;
 pub mod process;
@@ -42,6 +43,8 @@ pub struct CameraOptions {
     pub login: Option<(String, String)>,
     /// Certificate and key in PEM, one after the other: it speaks only TLS then, and wants a login.
     pub identity: Option<String>,
+    /// The wall clock as bars in the picture: see [`barcode`].
+    pub barcode: bool,
     /// A PCMA track beside the video.
     pub audio: bool,
     /// 0 lets the system choose.
@@ -66,6 +69,7 @@ impl Default for CameraOptions {
             bitrate_kbps: 200,
             login: Some(("admin".into(), "camera-secret".into())),
             identity: None,
+            barcode: false,
             audio: false,
             port: 0,
             session_timeout_s: 0,
@@ -263,10 +267,15 @@ fn factory(options: &CameraOptions, shared: &Arc<Shared>) -> RTSPMediaFactory {
     factory.set_launch(&media::launch(options));
     factory.set_shared(true);
     let (shared, clip, clock_unset) = (shared.clone(), options.clip.clone(), options.clock_unset);
+    let barcode_width = options.barcode.then_some(options.width as usize);
     factory.connect_media_configure(move |_, media: &RTSPMedia| {
         let Ok(bin) = media.element().downcast::<gst::Bin>() else { return };
         if clock_unset {
             media.connect_prepared(media::unset_clock);
+        }
+        let entry = bin.by_name(media::VIDEO_GATE).and_then(|gate| gate.static_pad("sink"));
+        if let (Some(width), Some(entry)) = (barcode_width, entry) {
+            barcode::paint(&entry, width);
         }
         let source = bin.by_name(media::CLIP_SOURCE).and_downcast::<gst_app::AppSrc>();
         if let (Some(clip), Some(source)) = (&clip, source) {

@@ -177,7 +177,7 @@ fn damaged_at_start(scenario: &Scenario, from: u64) {
     // the same addresses have higher numbers now, so this is another viewer
     let mut after = Viewer::new("/cameras/gate/recent.m3u8");
     after.look(&program).unwrap();
-    assert!(after.newest() > viewer.newest() && after.discontinuity() > viewer.discontinuity());
+    assert!(after.newest() > viewer.newest() && after.discontinuity() >= viewer.discontinuity());
     assert!(complaints(&program).iter().any(|line| line.contains("ERROR") && line.contains("lies at")));
     comes_in_by_itself(&workspace, &mut program, &bucket);
     let after = rows(&workspace);
@@ -187,7 +187,8 @@ fn damaged_at_start(scenario: &Scenario, from: u64) {
         assert_eq!((now.bytes, now.file_epoch), (old.bytes, old.file_epoch));
     }
     let last = after.last().unwrap();
-    assert!(last.sequence > newest.0 && last.discontinuity > newest.1, "{last:?} after {newest:?}");
+    // discontinuities count from the hours: players keep an array of them
+    assert!(last.sequence > newest.0 && last.discontinuity >= newest.1, "{last:?} after {newest:?}");
 }
 
 pub fn garbage_in_the_header(scenario: &Scenario) {
