@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 use support::browser::Browser;
 use support::camera::barcode;
 use support::files::Site;
-use support::{Camera, CameraOptions, Program, S3Options, S3Server, Settings, Workspace, eventually, npm, tools};
+use support::{
+    Camera, CameraOptions, Program, S3Options, S3Server, Settings, Workspace, eventually, npm, tools,
+};
 
 mod machine;
 #[path = "../tests/support/mod.rs"]
@@ -164,7 +166,10 @@ fn recorded(cameras: &[Camera], measure: impl FnOnce(&Program<'_>)) {
     let folder = tempfile::tempdir().unwrap();
     let s3 = S3Server::start(folder.path(), S3Options::default()).unwrap();
     let mut settings = Settings::new(&s3);
-    settings.set("capture.mode", "passthrough").set("capture.segment_duration", 10).set("logging.level", "info");
+    settings
+        .set("capture.mode", "passthrough")
+        .set("capture.segment_duration", 10)
+        .set("logging.level", "info");
     for (number, camera) in cameras.iter().enumerate() {
         settings.camera(&format!("gate-{number}"), camera);
     }
@@ -190,7 +195,8 @@ fn page(bench: &mut Bench, gop: u32) {
             let browser = Browser::start();
             browser.before_each_page(FIRST);
             browser.open(&url);
-            let first = eventually(LIMIT, "the first frame", || browser.eval("return window.firstFrame").as_f64());
+            let first =
+                eventually(LIMIT, "the first frame", || browser.eval("return window.firstFrame").as_f64());
             bench.add(what, goal, vec![first / 1000.0], "");
         }
         let browser = Browser::start();
@@ -254,10 +260,16 @@ fn tiles(bench: &mut Bench, gop: u32) {
             "return [...document.querySelectorAll('.card video')].map((one) => one.getVideoPlaybackQuality())\
              .reduce((sum, one) => sum + one.droppedVideoFrames / Math.max(1, one.totalVideoFrames), 0) / 8",
         );
-        let more = format!("dropped: {:.0} %, fell back to stills: {slow}", dropped.as_f64().unwrap_or(0.0) * 100.0);
+        let more =
+            format!("dropped: {:.0} %, fell back to stills: {slow}", dropped.as_f64().unwrap_or(0.0) * 100.0);
         for (number, lags) in all.into_iter().enumerate() {
             let more = if number == 0 { more.as_str() } else { "" };
-            bench.add(&format!("tile {} of {TILES}, WebSocket", number + 1), "median ≤ 0.7, or stills", lags, more);
+            bench.add(
+                &format!("tile {} of {TILES}, WebSocket", number + 1),
+                "median ≤ 0.7, or stills",
+                lags,
+                more,
+            );
         }
     });
 }
