@@ -18,7 +18,7 @@ use super::route::{Refusal, Route, is_media, route};
 use super::socket::{self, Session};
 use super::{ServedCamera, file, live, page, playlist};
 use crate::error::{Error, Kind, Result};
-use crate::live::{Hub, Live, Rendered, Unavailable, Want};
+use crate::live::{Hub, Live, Rendered, Unavailable};
 use crate::segment::{CameraName, FileName, Segment, Timestamp};
 use crate::status::{Board, CameraState, Snapshot, StorageTrouble};
 use crate::stills::Stills;
@@ -150,9 +150,7 @@ impl Handler {
     }
 
     async fn live_playlist(&self, hub: &Arc<Hub>, request: &Request<Incoming>) -> Result<Answer, Refusal> {
-        // who asks for a range of a playlist reads it like a file, and knows no parts: VLC, ffmpeg, Chromium's own player
-        let whole = request.headers().contains_key(hyper::header::RANGE);
-        let want = Want { whole, ..live::want(request.uri().query())? };
+        let want = live::want(request.uri().query())?;
         let rendered = hub.playlist(want, self.patience(hub.name())).await;
         let rendered = rendered.map_err(|why| self.explain(hub.name(), why))?;
         Ok(live::playlist(request.headers(), &rendered))

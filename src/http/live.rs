@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn directives_are_numbers_and_a_part_needs_its_segment() {
-        let wanted = |sequence, part| Ok(Want { sequence, part, whole: false });
+        let wanted = |sequence, part| Ok(Want { sequence, part });
         for (query, expected) in [
             (None, wanted(None, None)),
             (Some(""), wanted(None, None)),

@@ -24,10 +24,6 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How long a request may be held: three target durations (RFC 8216bis, 6.2.5.2). hls.js gives up after ten seconds.
 pub(super) const HOLD: Duration = Duration::from_secs(6);
 
-/// Three target durations, which is where a player of whole segments begins (RFC 8216, 6.3.3), and how long they take.
-const FILLED: Duration = Duration::from_secs(6);
-const FILLS_WITHIN: Duration = Duration::from_secs(9);
-
 /// What a player needs before the first fragment of a run.
 #[derive(Debug)]
 pub struct Init {
@@ -44,8 +40,6 @@ pub struct Init {
 pub struct Want {
     pub sequence: Option<u64>,
     pub part: Option<u64>,
-    /// For a player that knows no parts; Chromium's own gives up on a short list.
-    pub whole: bool,
 }
 
 /// Why there is no answer.
@@ -218,11 +212,7 @@ impl Hub {
                     None => None,
                 }
             };
-            let limit = match &held {
-                Some(_) if want.whole => FILLS_WITHIN,
-                Some(_) => HOLD,
-                None => patience,
-            };
+            let limit = if held.is_some() { HOLD } else { patience };
             if wait(&mut changes, asked, limit).await.is_none() {
                 // unchanged rather than an error: players ask again, and give up after a few errors
                 return held.ok_or(Unavailable::NothingYet);
@@ -366,9 +356,7 @@ impl Inner {
 
     /// Whether the playlist holds what is wanted (RFC 8216bis, 6.2.5.2).
     fn has(&self, want: Want) -> Result<bool, Unavailable> {
-        let Some(sequence) = want.sequence else {
-            return Ok(!want.whole || !self.is_fed || self.ring.closed() >= FILLED);
-        };
+        let Some(sequence) = want.sequence else { return Ok(true) };
         let (next, next_part) = self.ring.next_part();
         let next_part = next_part as u64;
         let complete = self.ring.newest_complete().unwrap_or(0);

@@ -241,11 +241,6 @@ impl Ring {
         self.open.as_ref().filter(|open| !open.parts.is_empty())
     }
 
-    /// How much of the stream lies in closed segments.
-    pub fn closed(&self) -> Duration {
-        self.segments.iter().map(LiveSegment::duration).sum()
-    }
-
     pub fn newest_complete(&self) -> Option<u64> {
         self.segments.back().map(|segment| segment.sequence)
     }

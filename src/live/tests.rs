@@ -20,7 +20,7 @@ fn number(text: &str, tag: &str) -> u64 {
 }
 
 fn want(sequence: u64, part: Option<u64>) -> Want {
-    Want { sequence: Some(sequence), part, whole: false }
+    Want { sequence: Some(sequence), part }
 }
 
 #[tokio::test]
@@ -35,26 +35,6 @@ async fn the_first_playlist_is_waited_for_and_holds_a_whole_segment() {
     waiting.await.unwrap().unwrap();
     let first = text(&scene, Want::default()).await.unwrap();
     assert_eq!(first.matches("#EXTINF:").count(), 1, "{first}");
-}
-
-#[tokio::test]
-async fn who_knows_no_parts_gets_a_list_that_such_players_can_begin_with() {
-    let mut scene = Scene::begun();
-    scene.frames(16);
-    let whole = Want { whole: true, ..Want::default() };
-    let hub = scene.hub().clone();
-    let held = tokio::spawn(async move { hub.playlist(whole, PATIENCE).await.unwrap() });
-    scene.frames(70);
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    assert!(!held.is_finished(), "five seconds are not enough");
-    scene.frames(30);
-    let held = tokio::time::timeout(PATIENCE, held).await.expect("seven seconds are enough").unwrap();
-    assert!(held.text.windows(8).filter(|text| text == b"#EXTINF:").count() >= 3);
-    // nothing more will come of a camera that went away
-    let mut scene = Scene::begun();
-    scene.frames(16);
-    scene.hub().end();
-    assert!(text(&scene, whole).await.is_ok());
 }
 
 #[tokio::test]
