@@ -17,6 +17,13 @@ pub fn paint(pad: &gst::Pad, width: usize) {
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         if let Some(mut map) = info.buffer_mut().and_then(|buffer| buffer.make_mut().map_writable().ok()) {
             let now = now_ms();
+            // without colour, on a picture that has some
+            let (chroma, stride) = (map.len() * 2 / 3, width / 2);
+            for plane in [chroma, chroma + map.len() / 6] {
+                for y in 0..SIDE * ROWS / 2 {
+                    map[plane + y * stride..][..SIDE * COLUMNS / 2].fill(128);
+                }
+            }
             for y in 0..SIDE * ROWS {
                 for x in 0..SIDE * COLUMNS {
                     let bit = (y / SIDE) * COLUMNS + x / SIDE;

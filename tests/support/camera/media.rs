@@ -17,8 +17,8 @@ pub const CLIP_SINK: &str = "clip_sink";
 impl Codec {
     fn encoder(self, options: &CameraOptions) -> String {
         let CameraOptions { bitrate_kbps, gop, .. } = options;
-        // one thread each: a dozen small cameras must not start a hundred threads
-        let threads = if options.width <= 640 { 1 } else { 0 };
+        // one thread each: a dozen small cameras must not start a hundred threads; and several make several slices
+        let threads = if options.width <= 640 || options.barcode { 1 } else { 0 };
         match self {
             Codec::H264 => format!(
                 "x264enc tune=zerolatency speed-preset=ultrafast threads={threads} bitrate={bitrate_kbps} key-int-max={gop}"
