@@ -9,6 +9,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What one process took in one window.
 #[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "each bench shows a part of it")]
 pub struct Cost {
     /// CPU-seconds per second, of all its threads.
     pub cores: f64,

@@ -15,10 +15,10 @@ const ENOUGH: Duration = Duration::from_millis(1500);
 /// No segment may last longer: EXTINF rounds to TARGETDURATION up to here. Without a keyframe until then, the
 /// next segment begins without one.
 pub const LONGEST: Duration = Duration::from_millis(2450);
-const LONGEST_PART: Duration = Duration::from_millis(340);
+const LONGEST_PART: Duration = Duration::from_millis(270);
 /// Frames of an encoder of ours differ by less.
 const STEADY: Duration = Duration::from_millis(2);
-const SHORTEST_PART: Duration = Duration::from_millis(195);
+const SHORTEST_PART: Duration = Duration::from_millis(165);
 
 /// How long parts are, for as long as the stream is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub enum End {
 }
 
 impl Parts {
-    /// For a stream whose first GOP was these frames; as close to a third of a second as fits.
+    /// For a stream whose first GOP was these frames; as close to a quarter of a second as fits.
     pub fn for_gop(lengths: &[Duration]) -> Parts {
         let frames = u32::try_from(lengths.len()).unwrap_or(u32::MAX).max(1);
         let gop: Duration = lengths.iter().sum();
@@ -169,13 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn a_third_of_a_second_is_five_frames_at_fifteen() {
+    fn a_fifth_of_a_second_is_three_frames_at_fifteen() {
         let frame = Duration::from_secs(1) / 15;
         let mut lengths = vec![frame; 15];
-        assert_eq!(Parts::for_gop(&lengths), Parts { frames: 5, target: Duration::from_millis(340) });
+        assert_eq!(Parts::for_gop(&lengths), Parts { frames: 3, target: Duration::from_millis(204) });
         lengths[3] += Duration::from_millis(9);
         lengths[4] -= Duration::from_millis(9);
-        assert_eq!(Parts::for_gop(&lengths), Parts { frames: 5, target: Duration::from_millis(360) });
+        assert_eq!(Parts::for_gop(&lengths), Parts { frames: 3, target: Duration::from_millis(216) });
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::segment::CameraName;
 /// durations from the end, beyond which strict parsers refuse them.
 const PARTS_IN: usize = 3;
 
+/// Seconds. RFC 8216bis asks for three parts at least; a network in the air needs some more than three short ones.
+const LEAST_HOLD_BACK: f64 = 0.75;
+
 /// `None` until there is a whole segment: players without parts end on an empty list.
 pub fn text(ring: &Ring, camera: &CameraName) -> Option<String> {
     let parts = ring.parts()?;
@@ -21,7 +24,8 @@ pub fn text(ring: &Ring, camera: &CameraName) -> Option<String> {
     let first = listed.first()?;
     let mut text = String::with_capacity(4096);
     let target = parts.target.as_secs_f64();
-    // 3 × PART-TARGET is the least that the RFC allows, and the latency that players keep
+    // the latency that players keep
+    let hold_back = (target * 3.0).max(LEAST_HOLD_BACK);
     let _ = write!(
         text,
         "#EXTM3U\n\
@@ -32,7 +36,7 @@ pub fn text(ring: &Ring, camera: &CameraName) -> Option<String> {
          #EXT-X-MEDIA-SEQUENCE:{}\n\
          #EXT-X-DISCONTINUITY-SEQUENCE:{}\n",
         TARGET.as_secs(),
-        target * 3.0,
+        hold_back,
         first.sequence,
         first.discontinuity,
     );

@@ -18,7 +18,7 @@ fn name() -> CameraName {
 fn the_text_is_exactly_this() {
     let mut ring = Ring::new(41, 41);
     ring.begin();
-    feed(&mut ring, T0, 15 + 5, 15);
+    feed(&mut ring, T0, 15 + 3, 15);
     let start = Timestamp::from_millis(T0);
     let second = Timestamp::from_millis(T0 + 1000);
     assert_eq!(
@@ -27,20 +27,22 @@ fn the_text_is_exactly_this() {
             "#EXTM3U\n\
              #EXT-X-VERSION:9\n\
              #EXT-X-TARGETDURATION:2\n\
-             #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.023\n\
-             #EXT-X-PART-INF:PART-TARGET=0.341\n\
+             #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=0.750\n\
+             #EXT-X-PART-INF:PART-TARGET=0.205\n\
              #EXT-X-MEDIA-SEQUENCE:41\n\
              #EXT-X-DISCONTINUITY-SEQUENCE:41\n\
              #EXT-X-INDEPENDENT-SEGMENTS\n\
              #EXT-X-MAP:URI=\"/cameras/gate/live/init_42.mp4\"\n\
              #EXT-X-PROGRAM-DATE-TIME:{start}\n\
-             #EXT-X-PART:DURATION=0.333335,URI=\"/cameras/gate/live/41.0.m4s\",INDEPENDENT=YES\n\
-             #EXT-X-PART:DURATION=0.333335,URI=\"/cameras/gate/live/41.1.m4s\"\n\
-             #EXT-X-PART:DURATION=0.333335,URI=\"/cameras/gate/live/41.2.m4s\"\n\
+             #EXT-X-PART:DURATION=0.200001,URI=\"/cameras/gate/live/41.0.m4s\",INDEPENDENT=YES\n\
+             #EXT-X-PART:DURATION=0.200001,URI=\"/cameras/gate/live/41.1.m4s\"\n\
+             #EXT-X-PART:DURATION=0.200001,URI=\"/cameras/gate/live/41.2.m4s\"\n\
+             #EXT-X-PART:DURATION=0.200001,URI=\"/cameras/gate/live/41.3.m4s\"\n\
+             #EXT-X-PART:DURATION=0.200001,URI=\"/cameras/gate/live/41.4.m4s\"\n\
              #EXTINF:1.000005,\n\
              /cameras/gate/live/41.m4s\n\
              #EXT-X-PROGRAM-DATE-TIME:{second}\n\
-             #EXT-X-PART:DURATION=0.333335,URI=\"/cameras/gate/live/42.0.m4s\",INDEPENDENT=YES\n\
+             #EXT-X-PART:DURATION=0.200001,URI=\"/cameras/gate/live/42.0.m4s\",INDEPENDENT=YES\n\
              #EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"/cameras/gate/live/42.1.m4s\"\n"
         )
     );

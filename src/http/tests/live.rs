@@ -95,10 +95,10 @@ async fn a_blocking_reload_and_an_announced_part_come_together() {
     let part = asking(&world, &hint);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(!reload.is_finished() && !part.is_finished(), "answered before it was there");
-    scene.frames(5);
+    scene.frames(3);
     let reload = tokio::time::timeout(LIMIT, reload).await.unwrap().unwrap();
     assert!(
-        reload.text().contains(&format!("#EXT-X-PART:DURATION=0.333333,URI=\"{hint}\"")),
+        reload.text().contains(&format!("#EXT-X-PART:DURATION=0.200000,URI=\"{hint}\"")),
         "{}",
         reload.text()
     );

@@ -13,15 +13,15 @@ fn the_first_gop_is_a_segment_and_the_next_ones_are_two_seconds() {
     assert!(ring.is_empty() && ring.growing().is_none());
     let mut ring = Ring::new(100, 100);
     ring.begin();
-    feed(&mut ring, T0, 15 + 30 + 10, 15);
+    feed(&mut ring, T0, 15 + 30 + 6, 15);
     let shape: Vec<_> =
         ring.listed().map(|segment| (segment.sequence, segment.parts.len(), segment.init)).collect();
-    assert_eq!(shape, [(100, 3, 101), (101, 6, 101), (102, 2, 101)]);
+    assert_eq!(shape, [(100, 5, 101), (101, 10, 101), (102, 2, 101)]);
     assert_eq!(ring.next_part(), (102, 2));
     assert!(ring.listed().all(LiveSegment::is_independent));
-    assert_eq!(ring.part(101, 5), Found::Here(ring.segments[1].parts[5].bytes.clone()));
+    assert_eq!(ring.part(101, 9), Found::Here(ring.segments[1].parts[9].bytes.clone()));
     assert_eq!(ring.part(102, 2), Found::Soon);
-    for (sequence, part) in [(99, 0), (101, 6), (102, 3), (103, 0)] {
+    for (sequence, part) in [(99, 0), (101, 10), (102, 3), (103, 0)] {
         assert_eq!(ring.part(sequence, part), Found::Nowhere, "{sequence}.{part}");
     }
     assert_eq!(ring.segment(101).unwrap().concat().len(), 30 * 100);
