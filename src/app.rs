@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use crate::access::Gate;
 use crate::camera::{self, Camera, CameraParts, Codecs, Template, prove};
 use crate::config::{CameraConfig, Config};
 use crate::error::{Context, Error, Kind, Result};
@@ -173,7 +174,9 @@ impl Running {
             let (socket, cameras) = (&prepared.socket, served(config));
             let server = Server::bind(&config.server, socket, cameras, store.clone(), board.clone());
             let server = runtime.block_on(server)?;
-            let server = server.with_live(live.clone()).with_stills(stills.clone());
+            let address = server.local_addr().ip();
+            let access = Gate::start(&config.server.auth, address, store, &config.storage.database)?;
+            let server = server.with_live(live.clone()).with_stills(stills.clone()).with_access(access);
             let spawn = |shutdown| server.run(shutdown, HTTP_DRAIN);
             running.server = Some(Part::spawn(runtime, "http", spawn));
         }

@@ -73,6 +73,72 @@ pub enum Command {
     },
     /// Apply the local buffer and the disk limits now
     Clean,
+    /// Who may log in; passwords are read from the terminal or standard input, never from the command line
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Links to one camera for people without a password
+    #[command(subcommand)]
+    Share(ShareCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add a user; asks for the password
+    Add {
+        /// 1 to 32 of a-z, 0-9, -, _ and .
+        name: String,
+        /// What the user may do
+        #[arg(long, value_enum, default_value_t = UserRole::Viewer)]
+        role: UserRole,
+        /// Make up a password and print it, instead of asking for one
+        #[arg(long)]
+        random: bool,
+    },
+    /// Set a new password; browsers that are logged in with the old one are logged out
+    Passwd {
+        name: String,
+        /// Make up a password and print it, instead of asking for one
+        #[arg(long)]
+        random: bool,
+    },
+    /// Remove a user; browsers that are logged in are logged out
+    Remove { name: String },
+    /// Everybody, with roles
+    List,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UserRole {
+    /// Live, recent and the page
+    Viewer,
+    /// Everything
+    Admin,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ShareCommand {
+    /// Make a link; it is printed once
+    Add {
+        /// Whose pictures; not needed where the file has one camera
+        #[arg(long, value_name = "NAME")]
+        camera: Option<String>,
+        /// How long it works
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=8784))]
+        hours: u32,
+        /// The live picture alone, not what was recorded
+        #[arg(long)]
+        live_only: bool,
+        /// For whom it is, for `list`
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// The links that work, without their secret part
+    List,
+    /// End a link at once
+    Revoke {
+        /// Its number in `list`
+        id: i64,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -70,6 +70,7 @@
 //!
 //! `gst::` stays in [`camera`], [`stills`] and [`replay`] (and the joining of its log in [`logging`]), SQL in [`store`], rust-s3 in `upload/s3`.
 
+pub mod access;
 pub mod app;
 pub mod camera;
 pub mod cli;

@@ -15,7 +15,9 @@ use crate::store::Store;
 
 mod check;
 mod report;
+mod share;
 mod status;
+mod user;
 
 /// Everything after the arguments: carries out the command, tells its error, gives the code to exit with. Apart from
 /// `main` itself, so that `examples/soak.rs`, which starts itself as the program, runs what users run.
@@ -61,6 +63,14 @@ pub fn execute(cli: &Cli) -> Result<u8> {
         Command::Clean => {
             quiet_log()?;
             clean(&load(&path)?)
+        }
+        Command::User(command) => {
+            quiet_log()?;
+            user::user(&load(&path)?, command)
+        }
+        Command::Share(command) => {
+            quiet_log()?;
+            share::share(&load(&path)?, command)
         }
     }
 }

@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::{open_existing, runtime, say};
-use crate::config::{Config, ServerConfig};
+use crate::access;
+use crate::config::Config;
 use crate::error::{Context, Kind, Result};
 use crate::http::ServedCamera;
 use crate::http::report::{Facts, Report, Verdict};
@@ -16,7 +17,7 @@ use crate::tls::{self, Fingerprint};
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 pub fn status(config: &Config, json: bool) -> Result<u8> {
-    let report = match ask(&config.server) {
+    let report = match ask(config) {
         Some(report) => report,
         None => from_database(config)?,
     };
@@ -29,23 +30,28 @@ pub fn status(config: &Config, json: bool) -> Result<u8> {
     Ok(u8::from(report.status == Verdict::Down))
 }
 
-fn ask(server: &ServerConfig) -> Option<Report> {
+fn ask(config: &Config) -> Option<Report> {
+    let server = &config.server;
     if !server.enabled || server.port == 0 {
         return None;
     }
     let scheme = if server.tls.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{}/health", SocketAddr::new(reachable(server.bind), server.port));
     let mut builder = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN);
-    if let Some(config) = &server.tls {
+    if let Some(tls) = &server.tls {
         // this machine's own server, whatever name stands in its certificate
-        let own = tls::certificates(&config.files.cert).ok()?;
+        let own = tls::certificates(&tls.files.cert).ok()?;
         builder = builder.use_preconfigured_tls(tls::client_for(Fingerprint::of(own.first()?)).ok()?);
     }
     let answer = async {
         // the provider of TLS is needed to build a client, although nothing here may be encrypted
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = builder.build().ok()?;
-        let body = client.get(url).send().await.ok()?.bytes().await.ok()?;
+        let mut request = client.get(url);
+        if let Some(key) = access::local_key(&config.storage.database) {
+            request = request.bearer_auth(key.as_str());
+        }
+        let body = request.send().await.ok()?.bytes().await.ok()?;
         serde_json::from_slice(&body).ok()
     };
     runtime().ok()?.block_on(answer)

@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::access::Area;
 use crate::segment::{CameraName, Prefix};
 use crate::tls::{Files, Fingerprint};
 
 mod camera;
+mod auth;
 mod expand;
 mod load;
 mod reader;
@@ -145,6 +147,18 @@ pub struct ServerConfig {
     pub thumbnails: bool,
     /// `None`: plain HTTP.
     pub tls: Option<TlsConfig>,
+    pub auth: AuthConfig,
+}
+
+/// `[server.auth]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthConfig {
+    /// `None`: wherever the server listens beyond this machine.
+    pub enabled: Option<bool>,
+    /// What needs no login.
+    pub public: Vec<Area>,
+    /// How long a browser stays logged in that asks for nothing.
+    pub session: Duration,
 }
 
 /// `[server.tls]`.

@@ -11,8 +11,9 @@ use std::time::Duration;
 use url::Url;
 
 use super::table::{Table, Text};
+use super::auth::auth;
 use super::tls::tls;
-use super::{CaptureConfig, LoggingConfig, Mode, S3Config, ServerConfig, StorageConfig, UploadOrder};
+use super::{AuthConfig, CaptureConfig, LoggingConfig, Mode, S3Config, ServerConfig, StorageConfig, UploadOrder};
 use crate::segment::Prefix;
 
 const MIB: u64 = 1024 * 1024;
@@ -61,7 +62,14 @@ impl Default for ServerConfig {
             playlist_segments: 6,
             thumbnails: true,
             tls: None,
+            auth: AuthConfig::default(),
         }
+    }
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self { enabled: None, public: Vec::new(), session: Duration::from_secs(30 * 86_400) }
     }
 }
 
@@ -275,6 +283,7 @@ pub(super) fn server(table: Table<'_>) -> ServerConfig {
         playlist_segments: table.integer("playlist_segments", 3..=1000, default.playlist_segments),
         thumbnails: table.boolean("thumbnails").unwrap_or(default.thumbnails),
         tls: tls(table.table("tls"), port),
+        auth: auth(table.table("auth")),
     };
     table.finish();
     server

@@ -196,6 +196,17 @@ impl<'r> Table<'r> {
         self.read_text(key, false)
     }
 
+    /// A list of strings; empty if it is missing. One that is no string is noted, and the others are read.
+    pub fn texts(&self, key: &'static str) -> Vec<Text<'r>> {
+        let Some((at, value)) = self.take(key) else { return Vec::new() };
+        let DeValue::Array(items) = value else {
+            let what = format!("found {}, allowed a list of strings; write it in [\"…\"]", kind(value));
+            self.reader.problem(Some(at), &self.full_path(key), &what);
+            return Vec::new();
+        };
+        items.iter().filter_map(|item| self.as_text(key, item.span().start, item.get_ref(), false)).collect()
+    }
+
     /// A string that messages must not show at all.
     pub fn secret(&self, key: &'static str) -> Option<Text<'r>> {
         self.read_text(key, true)
@@ -216,6 +227,10 @@ impl<'r> Table<'r> {
 
     fn read_text(&self, key: &'static str, is_secret: bool) -> Option<Text<'r>> {
         let (at, value) = self.take(key)?;
+        self.as_text(key, at, value, is_secret)
+    }
+
+    fn as_text(&self, key: &'static str, at: usize, value: &DeValue<'_>, is_secret: bool) -> Option<Text<'r>> {
         let path = self.full_path(key);
         let DeValue::String(raw) = value else {
             let what = format!("found {}, allowed a string; write it in \"…\"", kind(value));

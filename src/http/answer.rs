@@ -48,7 +48,7 @@ pub fn refusal(refusal: &Refusal) -> Answer {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut answer = json(status, &Words { error: &refusal.error, hint: &refusal.hint });
     match status {
-        StatusCode::METHOD_NOT_ALLOWED => set(&mut answer, ALLOW, ALLOWED),
+        StatusCode::METHOD_NOT_ALLOWED => set(&mut answer, ALLOW, refusal.allow.unwrap_or(ALLOWED)),
         StatusCode::SERVICE_UNAVAILABLE => set(&mut answer, RETRY_AFTER, "2"),
         StatusCode::UPGRADE_REQUIRED => {
             set(&mut answer, UPGRADE, "websocket");

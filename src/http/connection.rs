@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::answer::{Answer, Body};
+use super::door::Peer;
 use super::handler::Handler;
 use super::patience::Patient;
 use super::redirect;
@@ -59,7 +60,10 @@ impl Context {
     pub async fn serve(self, stream: TcpStream) {
         // playlists are small and awaited: no gathering of bytes into packets
         let _ = stream.set_nodelay(true);
-        let Some(acceptor) = self.tls.clone() else { return self.http1(stream).await };
+        // a connection that ended already has nobody at its other end
+        let Ok(address) = stream.peer_addr().map(|address| address.ip()) else { return };
+        let peer = Peer { address, is_tls: self.tls.is_some() };
+        let Some(acceptor) = self.tls.clone() else { return self.http1(stream, peer).await };
         match timeout(HANDSHAKE, begins_with_tls(&stream)).await {
             Ok(true) => {}
             // an address that was typed without https://, or an old bookmark
@@ -72,18 +76,19 @@ impl Context {
             Err(_) => return,
         };
         match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => self.http2(stream).await,
-            _ => self.http1(stream).await,
+            Some(b"h2") => self.http2(stream, peer).await,
+            _ => self.http1(stream, peer).await,
         }
     }
 
-    async fn http1<S>(self, stream: S)
+    async fn http1<S>(self, stream: S, peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let session: Arc<Mutex<Option<Session>>> = Arc::default();
         let (handler, begun) = (self.handler, session.clone());
-        let service = service_fn(move |request| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
             let (handler, begun) = (handler.clone(), begun.clone());
             async move {
                 let (answer, session) = handler.answer(request).await;
@@ -112,13 +117,14 @@ impl Context {
         }
     }
 
-    async fn http2<S>(self, stream: S)
+    async fn http2<S>(self, stream: S, peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (asked, mut requests) = tokio::sync::watch::channel(());
         let (handler, asked) = (self.handler, Arc::new(asked));
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
             let (handler, asked) = (handler.clone(), asked.clone());
             async move {
                 asked.send_replace(());

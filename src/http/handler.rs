@@ -16,7 +16,8 @@ use super::replay::Replays;
 use super::report::{Facts, Report, Verdict};
 use super::route::{Refusal, Route, is_media, route};
 use super::socket::{self, Session};
-use super::{ServedCamera, file, live, page, playlist};
+use super::{ServedCamera, door, file, live, page, playlist};
+use crate::access::{Gate, Grant};
 use crate::error::{Error, Kind, Result};
 use crate::live::{Hub, Live, Rendered, Unavailable};
 use crate::segment::{CameraName, FileName, Segment, Timestamp};
@@ -47,6 +48,7 @@ pub struct Handler {
     pub(super) replays: Replays,
     /// Empty in a process that does not record.
     pub(super) stills: Stills,
+    pub(super) access: Gate,
     last_warning: Mutex<Option<Instant>>,
 }
 
@@ -77,6 +79,7 @@ impl Handler {
             events: Events::default(),
             replays: Replays::default(),
             stills: Stills::default(),
+            access: Gate::open(),
             last_warning: Mutex::default(),
         }
     }
@@ -85,28 +88,66 @@ impl Handler {
     pub async fn answer(&self, mut request: Request<Incoming>) -> (Answer, Option<Session>) {
         let begun = Instant::now();
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let (path, mut session) = (uri.path(), None);
+        let path = uri.path();
         let names = self.cameras.iter().map(|camera| &camera.name);
-        let result = match route(request.method(), path, names) {
-            Ok(Route::LiveSocket(camera)) => self.socket(camera, &mut request).map(|(answer, follows)| {
-                session = Some(follows);
-                answer
-            }),
-            Ok(route) => self.follow(route, &request).await,
-            Err(refusal) => Err(refusal),
+        let routed = route(request.method(), path, names);
+        let (mut answer, session) = match self.admit(&routed, &request).await {
+            Ok((caller, need, grant)) => {
+                let (mut answer, mut session) = self.made(routed.clone(), &mut request, &grant).await;
+                let is_endless = routed.is_ok_and(|route| route.is_endless()) && !answer.status().is_client_error();
+                if is_endless && !answer.status().is_server_error() && !grant.is_public {
+                    let over = self.gate().over(caller.clone(), need.clone(), &grant);
+                    answer = door::until(answer, over);
+                    let over = self.gate().over(caller, need, &grant);
+                    session = session.map(|session| -> Session {
+                        Box::pin(async move { tokio::select! { () = session => {}, () = over => {} } })
+                    });
+                }
+                // a page of another site shows what is for everybody, or what it has a link for; never by a cookie
+                if is_media(path) && (grant.is_public || grant.token.is_some()) {
+                    answer::open_to_other_sites(&mut answer);
+                }
+                if !grant.is_public {
+                    door::keep_private(&mut answer);
+                }
+                (answer, session)
+            }
+            Err(refused) => (refused, None),
         };
-        let mut answer = result.unwrap_or_else(|refusal| answer::refusal(&refusal));
-        if is_media(path) {
-            answer::open_to_other_sites(&mut answer);
-        }
         answer::secure(&mut answer);
         let status = answer.status().as_u16();
+        // the path alone: what follows it may hold a token
         log::debug!("[http] {method} {path} {status} after {} ms", begun.elapsed().as_millis());
         (answer, session)
     }
 
-    async fn follow(&self, route: Route, request: &Request<Incoming>) -> Result<Answer, Refusal> {
+    async fn made(
+        &self,
+        routed: Result<Route, Refusal>,
+        request: &mut Request<Incoming>,
+        grant: &Grant,
+    ) -> (Answer, Option<Session>) {
+        let result = match routed {
+            Ok(Route::LiveSocket(camera)) => match self.socket(camera, request) {
+                Ok((answer, session)) => return (answer, Some(session)),
+                Err(refusal) => Err(refusal),
+            },
+            Ok(route) => self.follow(route, request, grant).await,
+            Err(refusal) => Err(refusal),
+        };
+        (result.unwrap_or_else(|refusal| answer::refusal(&refusal)), None)
+    }
+
+    async fn follow(
+        &self,
+        route: Route,
+        request: &mut Request<Incoming>,
+        grant: &Grant,
+    ) -> Result<Answer, Refusal> {
         match route {
+            Route::LoginPage => Ok(page::answer(page::login(), request.headers())),
+            Route::Login => self.log_in(request).await,
+            Route::Logout => self.log_out(request).await,
             Route::Preflight => Ok(answer::preflight(is_media(request.uri().path()))),
             Route::Page(file) => Ok(page::answer(file, request.headers())),
             Route::Health => {
@@ -118,9 +159,9 @@ impl Handler {
                 Ok(answer::json(status, &report))
             }
             Route::Live(camera) => match self.live.hub(&camera) {
-                Some(hub) => self.live_playlist(hub, request).await,
+                Some(hub) => self.live_playlist(hub, request, grant).await,
                 // recorded by another process: its closed segments are all that can be seen from here
-                None => self.playlist(camera, self.live_segments, request).await,
+                None => self.playlist(camera, self.live_segments, request, grant).await,
             },
             Route::LivePart(camera, segment, part) => live::part(self.hub(&camera)?, segment, part).await,
             Route::LiveSegment(camera, segment) => live::segment(self.hub(&camera)?, segment),
@@ -132,13 +173,13 @@ impl Handler {
             }
             // taken before: it needs the whole connection
             Route::LiveSocket(camera) => Err(self.explain(&camera, Unavailable::Gone)),
-            Route::Recent(camera) => self.playlist(camera, RECENT_SEGMENTS, request).await,
+            Route::Recent(camera) => self.playlist(camera, RECENT_SEGMENTS, request, grant).await,
             Route::Segment(camera, file) => self.segment(camera, file, request).await,
             Route::Play(camera) => self.replay(camera, request).await,
             Route::Snapshot(camera) => self.snapshot(&camera, request.headers()).await,
             Route::Thumb(camera, file) => self.thumb(camera, file, request).await,
-            Route::ThumbAt(camera) => self.thumb_at(camera, request.uri().query()).await,
-            Route::Api(endpoint) => self.api(endpoint, request).await,
+            Route::ThumbAt(camera) => self.thumb_at(camera, request.uri().query(), grant).await,
+            Route::Api(endpoint) => self.api(endpoint, request, grant).await,
         }
     }
 
@@ -149,11 +190,16 @@ impl Handler {
         })
     }
 
-    async fn live_playlist(&self, hub: &Arc<Hub>, request: &Request<Incoming>) -> Result<Answer, Refusal> {
+    async fn live_playlist(
+        &self,
+        hub: &Arc<Hub>,
+        request: &Request<Incoming>,
+        grant: &Grant,
+    ) -> Result<Answer, Refusal> {
         let want = live::want(request.uri().query())?;
         let rendered = hub.playlist(want, self.patience(hub.name())).await;
         let rendered = rendered.map_err(|why| self.explain(hub.name(), why))?;
-        Ok(live::playlist(request.headers(), &rendered))
+        Ok(live::playlist(request.headers(), &door::for_link(rendered, grant)))
     }
 
     fn socket(
@@ -184,6 +230,7 @@ impl Handler {
         camera: CameraName,
         limit: usize,
         request: &Request<Incoming>,
+        grant: &Grant,
     ) -> Result<Answer, Refusal> {
         let target = self.cameras.iter().find(|served| served.name == camera);
         let target = target.map(|served| served.segment_duration).unwrap_or_default();
@@ -194,7 +241,7 @@ impl Handler {
             .map_err(|error| self.trouble("read the playlist", &error))?;
         // players end on an empty playlist without a word; this answer has words and a time to come again
         let text = text.ok_or_else(|| self.nothing_yet(&camera, "has no footage on this machine yet"))?;
-        Ok(live::playlist(request.headers(), &Rendered::new(text)))
+        Ok(live::playlist(request.headers(), &door::for_link(Arc::new(Rendered::new(text)), grant)))
     }
 
     pub(super) fn nothing_yet(&self, camera: &CameraName, what: &str) -> Refusal {

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::access::Gate;
 use crate::config::{Mode, ServerConfig};
 use crate::error::Result;
 use crate::live::Live;
@@ -26,6 +27,7 @@ use crate::tls::Identity;
 mod answer;
 mod api;
 mod connection;
+mod door;
 mod file;
 #[cfg(test)]
 mod fuzz;
@@ -106,6 +108,12 @@ impl Server {
     /// Shows what these slots hold; without them there is no snapshot.
     pub fn with_stills(mut self, stills: Stills) -> Server {
         self.handler.stills = stills;
+        self
+    }
+
+    /// Asks this gate who may come in; without it everybody may.
+    pub fn with_access(mut self, access: Gate) -> Server {
+        self.handler.access = access;
         self
     }
 

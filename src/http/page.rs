@@ -30,6 +30,17 @@ pub fn find(name: &str) -> Option<&'static File> {
     FILES.iter().find(|file| file.name == name)
 }
 
+/// The page itself.
+pub fn index() -> &'static File {
+    // packed by our own build
+    find("index.html").unwrap_or(&FILES[0])
+}
+
+/// Where a browser logs in.
+pub fn login() -> &'static File {
+    find("login.html").unwrap_or(&FILES[0])
+}
+
 /// The file as it lies packed, unpacked for whom cannot, or nothing where it is there already.
 pub fn answer(file: &'static File, headers: &HeaderMap) -> Answer {
     let mut answer = if lists(headers, IF_NONE_MATCH, file.tag) {

@@ -12,8 +12,13 @@ use crate::segment::{CameraName, FileName};
 /// What an answer can be made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// The page, or a file of it.
+    /// A file of the page; `index.html` is the page itself.
     Page(&'static page::File),
+    /// Where a browser logs in.
+    LoginPage,
+    /// Name and password come with it.
+    Login,
+    Logout,
     Health,
     /// `live.m3u8` of one camera.
     Live(CameraName),
@@ -48,11 +53,13 @@ pub struct Refusal {
     pub status: u16,
     pub error: String,
     pub hint: String,
+    /// The methods that there are instead.
+    pub allow: Option<&'static str>,
 }
 
 impl Refusal {
     pub fn new(status: u16, error: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { status, error: error.into(), hint: hint.into() }
+        Self { status, error: error.into(), hint: hint.into(), allow: None }
     }
 }
 
@@ -77,14 +84,37 @@ pub fn route<'a>(
         return Ok(Route::Preflight);
     }
     let found = find(path, cameras)?;
-    match *method {
-        Method::GET | Method::HEAD => Ok(found),
-        Method::OPTIONS => Ok(Route::Preflight),
-        _ => Err(Refusal::new(
-            405,
-            format!("{method} is not possible here"),
-            format!("everything here is read only; the methods are {ALLOWED}"),
-        )),
+    let allowed = found.methods();
+    if !allowed.split(", ").any(|one| one == method.as_str()) {
+        let hint = format!("the methods here are {allowed}");
+        let refusal = Refusal::new(405, format!("{method} is not possible here"), hint);
+        return Err(Refusal { allow: Some(allowed), ..refusal });
+    }
+    Ok(match (method, found) {
+        (&Method::OPTIONS, _) => Route::Preflight,
+        (&Method::POST, Route::LoginPage) => Route::Login,
+        (&Method::POST, Route::Api(api::Endpoint::Shares)) => Route::Api(api::Endpoint::NewShare),
+        (_, found) => found,
+    })
+}
+
+impl Route {
+    /// What can be done at the path of this route.
+    fn methods(&self) -> &'static str {
+        match self {
+            Route::LoginPage | Route::Login | Route::Api(api::Endpoint::Shares | api::Endpoint::NewShare) => {
+                "GET, HEAD, POST, OPTIONS"
+            }
+            Route::Logout => "POST, OPTIONS",
+            Route::Api(api::Endpoint::EndShare(_)) => "DELETE, OPTIONS",
+            _ => ALLOWED,
+        }
+    }
+
+    /// Whether it changes something: then a page of another site must not ask for it.
+    pub fn writes(&self) -> bool {
+        use api::Endpoint::{EndShare, NewShare};
+        matches!(self, Route::Login | Route::Logout | Route::Api(NewShare | EndShare(_)))
     }
 }
 
@@ -99,6 +129,8 @@ fn find<'a>(path: &str, cameras: impl Iterator<Item = &'a CameraName> + Clone) -
     match parts[..] {
         [""] => page::find("index.html").map(Route::Page).ok_or_else(nothing),
         ["ui", name] => page::find(name).map(Route::Page).ok_or_else(nothing),
+        ["login"] => Ok(Route::LoginPage),
+        ["logout"] => Ok(Route::Logout),
         ["health"] => Ok(Route::Health),
         ["live.m3u8"] => {
             let first = cameras.clone().next();
@@ -194,6 +226,9 @@ mod tests {
             ("/", Route::Page(page::find("index.html").unwrap())),
             ("/ui/app.js", Route::Page(page::find("app.js").unwrap())),
             ("/health", Route::Health),
+            ("/login", Route::LoginPage),
+            ("/api/v1/session", Route::Api(api::Endpoint::Session)),
+            ("/api/v1/shares", Route::Api(api::Endpoint::Shares)),
             ("/live.m3u8", Route::Live(name("gate"))),
             ("/cameras/yard/live.m3u8", Route::Live(name("yard"))),
             ("/cameras/y%61rd/live.m3u8", Route::Live(name("yard"))),
@@ -270,6 +305,23 @@ mod tests {
         assert_eq!(ask(&Method::POST, "/live.m3u8").unwrap_err().status, 405);
         assert_eq!(ask(&Method::DELETE, "/health").unwrap_err().status, 405);
         assert_eq!(ask(&Method::POST, "/nowhere").unwrap_err().status, 404);
+        assert_eq!(ask(&Method::GET, "/logout").unwrap_err().allow, Some("POST, OPTIONS"));
+        assert_eq!(ask(&Method::GET, "/api/v1/shares/7").unwrap_err().allow, Some("DELETE, OPTIONS"));
+    }
+
+    #[test]
+    fn what_writes_has_its_own_method() {
+        use api::Endpoint::{EndShare, NewShare};
+        for (method, path, route) in [
+            (Method::POST, "/login", Route::Login),
+            (Method::POST, "/logout", Route::Logout),
+            (Method::POST, "/api/v1/shares", Route::Api(NewShare)),
+            (Method::DELETE, "/api/v1/shares/7", Route::Api(EndShare(7))),
+        ] {
+            assert!(route.writes());
+            assert_eq!(ask(&method, path), Ok(route), "{path}");
+        }
+        assert_eq!(ask(&Method::DELETE, "/api/v1/shares/x").unwrap_err().status, 404);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::api;
 use super::handler::Handler;
 use super::range::{Validators, is_fresh};
 use super::route::Refusal;
+use crate::access::Grant;
 use crate::segment::{CameraName, FileName, Timestamp};
 use crate::status::CameraState;
 
@@ -71,7 +72,12 @@ impl Handler {
     }
 
     /// Leads to the thumbnail of the segment that holds a time, or else of the one before it.
-    pub(super) async fn thumb_at(&self, camera: CameraName, query: Option<&str>) -> Result<Answer, Refusal> {
+    pub(super) async fn thumb_at(
+        &self,
+        camera: CameraName,
+        query: Option<&str>,
+        grant: &Grant,
+    ) -> Result<Answer, Refusal> {
         let at = api::moment(query, "at")?.ok_or_else(|| {
             let hint = "give a time: thumbs?at=2026-11-23T14:05:00Z or thumbs?at=1795442700";
             Refusal::new(400, "at is missing", hint)
@@ -98,7 +104,8 @@ impl Handler {
         let mut answer = Response::new(body(Bytes::new()));
         *answer.status_mut() = StatusCode::FOUND;
         set(&mut answer, CACHE_CONTROL, "no-store");
-        put(&mut answer, LOCATION, &format!("/cameras/{camera}/thumbs/{}", file.thumb()));
+        let token = grant.token.as_ref().map(|token| format!("?token={}", token.as_str())).unwrap_or_default();
+        put(&mut answer, LOCATION, &format!("/cameras/{camera}/thumbs/{}{token}", file.thumb()));
         Ok(answer)
     }
 }

@@ -11,7 +11,11 @@ use super::sql::SqlContext;
 use crate::error::{Error, Kind, Result};
 
 /// Migration n (from 1) takes a database of version n − 1 to version n.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+];
 
 /// "cctv" as ASCII: tells our database from any other program's.
 const APPLICATION_ID: i32 = 0x6363_7476;

@@ -6,7 +6,7 @@
 //! Where to find what: `rows` (what capture writes, what viewers read), `queue` and `claim` (the uploader's
 //! moves), `gaps` (time without footage) and `coverage` (what became of a time), `manifests`, `stats`, `recover` and `adopt`
 //! (start after a crash), `retain` with the pure `plan` (what may go), `space` (how full the disk is), `reserve` (the
-//! database's own room on it), `thumbs` (pictures beside the segments), `verify` (fsck), `connection`, `migrate`, `damage` and `lock` (opening).
+//! database's own room on it), `thumbs` (pictures beside the segments), `accounts` (who may look), `verify` (fsck), `connection`, `migrate`, `damage` and `lock` (opening).
 //! The order that keeps footage safe is always the same: a file is complete before its row says so, and a row gives a
 //! file up before the file goes.
 
@@ -20,10 +20,12 @@ use crate::config::StorageConfig;
 use crate::error::{Error, Kind, Result};
 use crate::segment::{CameraName, FileName, Prefix, RunId, State, Timestamp};
 use crate::status::CameraState;
+pub use accounts::{SessionRow, ShareRow, UserRow};
 pub use claim::Moves;
 pub use space::{Low, Space};
 use sql::SqlContext;
 
+mod accounts;
 mod adopt;
 mod claim;
 mod connection;

@@ -1,6 +1,6 @@
 //! `/api/v1/…`: what pages and scripts read, as JSON. docs/API.md promises every name in it.
 //!
-//! Called by the handler for its routes. Field names stay as they are within v1; reads only.
+//! Called by the handler for its routes. Field names stay as they are within v1; only links (`shares`) can be written.
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
@@ -8,11 +8,13 @@ use hyper::{Method, Request, StatusCode};
 use super::answer::{self, Answer};
 use super::handler::Handler;
 use super::route::Refusal;
+use crate::access::Grant;
 use crate::segment::{CameraName, Timestamp};
 
 pub mod events;
 mod query;
 mod rate;
+mod shares;
 mod status;
 mod timeline;
 
@@ -28,10 +30,17 @@ pub enum Endpoint {
     Cameras,
     Camera(CameraName),
     Timeline(CameraName),
+    /// Who is logged in.
+    Session,
+    /// Links to cameras for others.
+    Shares,
+    NewShare,
+    EndShare(i64),
 }
 
 pub const ENDPOINTS: &str = "the endpoints are /api/v1/status, /api/v1/events, /api/v1/cameras, \
-                             /api/v1/cameras/NAME and /api/v1/cameras/NAME/timeline?from=TIME&to=TIME";
+                             /api/v1/cameras/NAME, /api/v1/cameras/NAME/timeline?from=TIME&to=TIME, \
+                             /api/v1/session and /api/v1/shares";
 
 /// `parts` of the path after `/api`; `known` finds a configured camera.
 pub fn find(
@@ -44,6 +53,12 @@ pub fn find(
         ["v1", "cameras"] => Endpoint::Cameras,
         ["v1", "cameras", name] => Endpoint::Camera(known(name)?),
         ["v1", "cameras", name, "timeline"] => Endpoint::Timeline(known(name)?),
+        ["v1", "session"] => Endpoint::Session,
+        ["v1", "shares"] => Endpoint::Shares,
+        ["v1", "shares", id] if id.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let id = id.parse().map_err(|_| Refusal::new(404, "there is no such link", ENDPOINTS))?;
+            Endpoint::EndShare(id)
+        }
         _ => return Err(Refusal::new(404, "there is no such endpoint", ENDPOINTS)),
     })
 }
@@ -52,9 +67,14 @@ impl Handler {
     pub(super) async fn api(
         &self,
         endpoint: Endpoint,
-        request: &Request<Incoming>,
+        request: &mut Request<Incoming>,
+        grant: &Grant,
     ) -> Result<Answer, Refusal> {
         match endpoint {
+            Endpoint::Session => Ok(answer::json(StatusCode::OK, &self.who(grant))),
+            Endpoint::Shares => self.shares().await,
+            Endpoint::NewShare => self.new_share(request).await,
+            Endpoint::EndShare(id) => self.end_share(id).await,
             Endpoint::Status => Ok(answer::json(StatusCode::OK, &self.status().await)),
             Endpoint::Events => self.events.listen(request.method() == Method::HEAD),
             Endpoint::Cameras => {

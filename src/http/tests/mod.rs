@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::config::StorageConfig;
+use crate::config::{AuthConfig, StorageConfig};
 use crate::segment::{FileName, NewSegment, Prefix, RunId, Segment, Timestamp};
 use crate::status::{CameraState, UploadState};
 
@@ -58,6 +58,7 @@ fn server_config(port: u16) -> ServerConfig {
         playlist_segments: 3,
         thumbnails: true,
         tls: None,
+        auth: AuthConfig::default(),
     }
 }
 
@@ -72,6 +73,11 @@ impl World {
 
     /// A server that also shows what these hubs hold.
     async fn showing(live: Live, change: impl FnOnce(&mut Limits)) -> World {
+        World::behind(live, None, change).await
+    }
+
+    /// A server that asks who comes in.
+    async fn behind(live: Live, auth: Option<AuthConfig>, change: impl FnOnce(&mut Limits)) -> World {
         let folder = tempfile::tempdir().unwrap();
         let config = StorageConfig {
             local_buffer: Duration::ZERO,
@@ -93,6 +99,10 @@ impl World {
                 .await
                 .unwrap();
         server = server.with_live(live);
+        if let Some(auth) = auth {
+            let gate = Gate::start(&auth, server.local_addr().ip(), &store, &config.database).unwrap();
+            server = server.with_access(gate);
+        }
         change(&mut server.limits);
         let address = server.local_addr();
         let shutdown = Shutdown::new();
@@ -169,6 +179,7 @@ fn footage() -> Vec<u8> {
 }
 
 mod api;
+mod door;
 mod live;
 mod media;
 mod service;

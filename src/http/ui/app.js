@@ -6,6 +6,7 @@ import { Feed } from './feed.js';
 import { Focus } from './focus.js';
 import { Grid } from './grid.js';
 import { keys } from './keys.js';
+import { showSession } from './session.js';
 import { Stills } from './stills.js';
 import { Tip } from './strip.js';
 import { Timelines } from './timeline.js';
@@ -114,5 +115,6 @@ document.addEventListener('keydown', keys({ grid, focus, tiles, help: $('keys') 
 setInterval(() => { if (!document.hidden) refresh(); }, 1000);
 
 if (remembered()) setLiveTiles(true);
+showSession();
 route();
 look();

@@ -1,5 +1,7 @@
 // How everything is, as the recorder pushes it. Reconnects by itself, rests while nobody looks.
 
+import { goLogin } from './session.js';
+
 const RETRY_MS = 3000;
 
 // Dispatches `status` with each new document, and `lost` and `found` with the connection.
@@ -45,6 +47,7 @@ export class Feed extends EventTarget {
     try {
       const answer = await fetch('/api/v1/status', { cache: 'no-store' });
       if (answer.ok) this.#take(await answer.json());
+      else if (answer.status === 401) await goLogin();
     } catch {
       // said already
     }
