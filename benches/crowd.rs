@@ -28,8 +28,10 @@ impl Seen {
         whole
             .flat_map(|times| {
                 let first = times.iter().min().copied();
-                let before = |first: Instant| self.frames.iter().filter(move |at| **at <= first).max().copied();
-                let there = first.and_then(|first| before(first).filter(|at| first - *at < FRAME).or(Some(first)));
+                let before =
+                    |first: Instant| self.frames.iter().filter(move |at| **at <= first).max().copied();
+                let there =
+                    first.and_then(|first| before(first).filter(|at| first - *at < FRAME).or(Some(first)));
                 times.iter().filter_map(move |at| Some((*at - there?).as_secs_f64()))
             })
             .collect()
@@ -85,7 +87,12 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Notes when bytes of the endless stream come.
-async fn direct(server: SocketAddr, camera: String, seen: Arc<Mutex<Seen>>, until: Instant) -> std::io::Result<()> {
+async fn direct(
+    server: SocketAddr,
+    camera: String,
+    seen: Arc<Mutex<Seen>>,
+    until: Instant,
+) -> std::io::Result<()> {
     let mut stream = TcpStream::connect(server).await?;
     stream.write_all(request(&format!("/cameras/{camera}/live.mp4"), server).as_bytes()).await?;
     let mut bytes = vec![0; 1 << 20];
@@ -95,7 +102,12 @@ async fn direct(server: SocketAddr, camera: String, seen: Arc<Mutex<Seen>>, unti
     Ok(())
 }
 
-async fn player(server: SocketAddr, camera: String, seen: Arc<Mutex<Seen>>, until: Instant) -> std::io::Result<()> {
+async fn player(
+    server: SocketAddr,
+    camera: String,
+    seen: Arc<Mutex<Seen>>,
+    until: Instant,
+) -> std::io::Result<()> {
     let mut connection = BufReader::with_capacity(64 << 10, TcpStream::connect(server).await?);
     let path = format!("/cameras/{camera}/live.m3u8");
     let (mut next, mut is_first) = (announced(&ask(&mut connection, &path, server).await?.1), true);

@@ -240,7 +240,8 @@ fn cost(bench: &mut Bench) {
             let none = median(alone);
             for (who, cores) in [("direct viewer", direct), ("player of parts", player)] {
                 let cores = median(cores);
-                let figures = format!("+{:.1} % ({none:.4} cores alone, {cores:.4})", (cores / none - 1.0) * 100.0);
+                let figures =
+                    format!("+{:.1} % ({none:.4} cores alone, {cores:.4})", (cores / none - 1.0) * 100.0);
                 bench.add(&format!("{mode}, one {who}"), "≤ 5 %", &figures, json!({}));
             }
         });

@@ -14,6 +14,7 @@ use crate::support::browser::Browser;
 use crate::support::camera::Codec;
 use crate::support::files::Site;
 use crate::support::tools::{spawn, video_stream};
+use crate::support::vlc::vlc;
 use crate::support::wait::throughout;
 use crate::support::{Camera, CameraOptions, Program, Settings, Workspace, eventually, npm};
 
@@ -148,30 +149,3 @@ fn vlc_plays_the_playlists_and_the_endless_mp4() {
         assert!(frames >= 30 && video["codec_name"] == codec, "{path}: {video}");
     }
 }
-
-/// Plays for so many seconds; what came out of its demuxer is `played.ts` in the folder.
-fn vlc(url: &str, seconds: u32) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let out = format!("#std{{access=file,mux=ts,dst={}/played.ts}}", folder.path().display());
-    let mut command = match rustix::process::geteuid().is_root() {
-        false => Command::new("cvlc"),
-        true => {
-            // VLC refuses to be root
-            std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-            let mut command = Command::new("setpriv");
-            command.args([format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"), "--clear-groups".into()]);
-            command.arg("cvlc");
-            command
-        }
-    };
-    command.args(["-q", "--no-audio", &format!("--run-time={seconds}"), "--play-and-exit"]);
-    command.arg(format!("--sout={out}")).args([url, "vlc://quit"]);
-    command.env("HOME", folder.path()).env_remove("DISPLAY").stdin(Stdio::null());
-    let mut child = spawn("cvlc", command.stdout(Stdio::null()).stderr(Stdio::null()));
-    let ended = eventually(LIMIT, "VLC to have played", || child.try_wait().unwrap());
-    assert!(ended.success(), "{ended}");
-    folder
-}
-
-/// Debian's user and group of nobody.
-const NOBODY: u32 = 65534;

@@ -16,9 +16,12 @@ pub struct Name(String);
 impl Name {
     pub fn new(text: &str) -> Result<Name> {
         let is_legal = (1..=32).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte));
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte));
         if !is_legal {
-            let what = format!("user: found {text:?}, allowed 1 to 32 of a-z, 0-9, -, _ and .; choose another name");
+            let what =
+                format!("user: found {text:?}, allowed 1 to 32 of a-z, 0-9, -, _ and .; choose another name");
             return Err(Error::new(Kind::Config, what));
         }
         Ok(Name(text.to_owned()))
@@ -39,7 +42,8 @@ pub fn add_user(store: &Store, name: &Name, role: Role, password: &Password) -> 
     if store.add_user(&new)? {
         return Ok(());
     }
-    let what = format!("add user {}: there is one of this name; `user passwd {0}` sets a new password", name.0);
+    let what =
+        format!("add user {}: there is one of this name; `user passwd {0}` sets a new password", name.0);
     Err(Error::new(Kind::Config, what))
 }
 

@@ -10,6 +10,8 @@ use super::token::Token;
 
 /// The session's cookie.
 pub const COOKIE: &str = "cctv_session";
+/// The cookie of a player that watches by password.
+pub const PASS_COOKIE: &str = "cctv_pass";
 /// In the address of a link.
 const PARAMETER: &str = "token";
 /// Longer names and passwords are nobody's.
@@ -24,6 +26,7 @@ pub struct Credentials {
     /// `Authorization: Bearer`: this machine's own key.
     pub bearer: Option<Token>,
     pub basic: Option<Basic>,
+    pub pass: Option<Token>,
     /// Something was shown at all, legal or not.
     pub has_any: bool,
     /// A link's token was shown, legal or not.
@@ -50,10 +53,15 @@ impl Credentials {
         let mut found = Credentials::default();
         for value in headers.get_all(COOKIE_HEADER) {
             let pairs = value.to_str().unwrap_or_default().split(';');
-            for (_, value) in pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(name, _)| *name == COOKIE) {
-                found.has_session = true;
-                // a cookie of another path or host may have the same name: the first legal one counts
-                found.session = found.session.or_else(|| Token::parse(value));
+            // a cookie of another path or host may have the same name: the first legal one counts
+            for (name, value) in pairs.filter_map(|pair| pair.trim().split_once('=')) {
+                if name == COOKIE {
+                    found.has_session = true;
+                    found.session = found.session.or_else(|| Token::parse(value));
+                } else if name == PASS_COOKIE {
+                    found.has_any = true;
+                    found.pass = found.pass.or_else(|| Token::parse(value));
+                }
             }
         }
         if let Some(value) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) {
@@ -91,7 +99,8 @@ mod tests {
     use super::*;
 
     fn of(headers: &[(HeaderName, &str)], query: Option<&str>) -> Credentials {
-        let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()));
+        let headers =
+            headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()));
         Credentials::of(&headers.collect(), query)
     }
 
@@ -103,6 +112,8 @@ mod tests {
         assert!(found.session.as_ref() == Some(&token) && found.has_any && found.has_session);
         let found = of(&[], Some(&format!("_HLS_msn=3&token={text}")));
         assert!(found.share.as_ref() == Some(&token) && found.has_any);
+        let found = of(&[(COOKIE_HEADER, &format!("{PASS_COOKIE}={text}"))], None);
+        assert!(found.pass.as_ref() == Some(&token) && found.has_any && !found.has_session);
         let found = of(&[(AUTHORIZATION, &format!("bearer {text}"))], None);
         assert!(found.bearer.as_ref() == Some(&token) && found.basic.is_none());
         let found = of(&[(AUTHORIZATION, "Basic YWRhOnA6w7xzcw==")], None);

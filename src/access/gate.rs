@@ -3,18 +3,18 @@
 //! Rows are asked at most every few seconds for each credential, argon2 only for a password that was not just checked:
 //! a player asks several times a second. So what was ended or revoked by another process ends within [`FRESH`].
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
 use super::credential::{Basic, Credentials};
+use super::memory::{Known, Memory};
+use super::pass::Passes;
 use super::{Decision, Limits, Need, Policy, Role, Token, Who, decide, password, start, token};
 use crate::config::AuthConfig;
 use crate::error::{Error, Kind, Result};
@@ -22,10 +22,9 @@ use crate::segment::Timestamp;
 use crate::store::Store;
 
 /// How long an answer of the database is believed.
-const FRESH: Duration = Duration::from_secs(5);
+pub(super) const FRESH: Duration = Duration::from_secs(5);
 /// How long it is believed while the database does not answer: who watches goes on watching.
 const STALE: Duration = Duration::from_secs(3600);
-const REMEMBERED: usize = 1024;
 /// Passwords that are checked at once: 19 MiB each, and recording needs the cores.
 const CHECKERS: usize = 2;
 /// A stream without an end looks this often whether its viewer still may.
@@ -45,17 +44,8 @@ struct Inner {
     local_key: Option<Token>,
     limits: Limits,
     checkers: Semaphore,
-    known: Mutex<HashMap<[u8; 32], Known>>,
-    /// Of this process: what is remembered tells nothing about passwords.
-    salt: [u8; 32],
-}
-
-#[derive(Clone)]
-struct Known {
-    who: Who,
-    at: Instant,
-    /// For a password: the hash that it fits.
-    hash: Option<String>,
+    memory: Memory,
+    passes: Passes,
 }
 
 /// A request, as far as it matters here.
@@ -73,6 +63,8 @@ pub struct Grant {
     pub is_public: bool,
     /// A link's token, to be written into what is answered.
     pub token: Option<Token>,
+    /// By HTTP Basic, which not every player sends with what a playlist names.
+    pub by_password: bool,
 }
 
 /// Why there is none.
@@ -151,8 +143,8 @@ impl Gate {
             local_key,
             limits: Limits::default(),
             checkers: Semaphore::new(CHECKERS),
-            known: Mutex::default(),
-            salt,
+            memory: Memory::new(salt),
+            passes: Passes::default(),
         };
         Gate { inner: Arc::new(inner) }
     }
@@ -169,7 +161,7 @@ impl Gate {
     /// Whether this caller may have what needs `need`.
     pub async fn check(&self, caller: &Caller, need: &Need) -> Result<Grant, Refused> {
         let policy = &self.inner.policy;
-        let public = Grant { who: None, is_public: true, token: None };
+        let public = Grant { who: None, is_public: true, token: None, by_password: false };
         if !caller.credentials.has_any || !policy.is_on {
             return match decide(policy, None, need) {
                 Decision::Public => Ok(public),
@@ -178,20 +170,24 @@ impl Gate {
         }
         let mut refused = None;
         // the token first: where it is enough, it goes on through the playlist
-        let doors: [&(dyn Fn(&Credentials) -> Option<Shown> + Sync); 4] = [
+        let doors: [&(dyn Fn(&Credentials) -> Option<Shown> + Sync); 5] = [
             &|shown| shown.share.clone().map(Shown::Share),
             &|shown| shown.session.clone().map(Shown::Session),
             &|shown| shown.bearer.clone().map(Shown::Bearer),
             &|shown| shown.basic.clone().map(Shown::Basic),
+            &|shown| shown.pass.clone().map(Shown::Pass),
         ];
         for shown in doors.iter().filter_map(|door| door(&caller.credentials)) {
+            let by_password = matches!(shown, Shown::Basic(_));
             let token = match &shown {
                 Shown::Share(token) => Some(token.clone()),
                 _ => None,
             };
             match self.find(shown, caller.address).await {
                 Ok(Found::Who(who)) => match decide(policy, Some(&who), need) {
-                    Decision::Granted => return Ok(Grant { who: Some(who), is_public: false, token }),
+                    Decision::Granted => {
+                        return Ok(Grant { who: Some(who), is_public: false, token, by_password });
+                    }
                     _ => refused = Some(Refused::Forbidden),
                 },
                 Ok(Found::Nobody) => {}
@@ -213,7 +209,10 @@ impl Gate {
         let token = Token::new().map_err(unable)?;
         let (hash, now) = (token.hash(), Timestamp::now());
         let expires = now.plus(self.inner.session);
-        self.store()?.call(move |store| store.begin_session(&hash, &name, now, expires)).await.map_err(unable)?;
+        self.store()?
+            .call(move |store| store.begin_session(&hash, &name, now, expires))
+            .await
+            .map_err(unable)?;
         Ok(LoggedIn { token, role })
     }
 
@@ -221,12 +220,17 @@ impl Gate {
     pub async fn log_out(&self, credentials: &Credentials) -> Result<(), Refused> {
         let Some(token) = &credentials.session else { return Ok(()) };
         let hash = token.hash();
-        self.forget(&self.key(&[b"session", token.as_str().as_bytes()]));
+        self.inner.memory.forget(&self.inner.memory.key(&[b"session", token.as_str().as_bytes()]));
         self.store()?.call(move |store| store.end_session(&hash)).await.map_err(unable)
     }
 
     /// Ends when the caller may no longer have what it was given. For answers without an end.
-    pub fn over(&self, caller: Caller, need: Need, grant: &Grant) -> impl Future<Output = ()> + Send + 'static {
+    pub fn over(
+        &self,
+        caller: Caller,
+        need: Need,
+        grant: &Grant,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let (gate, is_public) = (self.clone(), grant.is_public);
         async move {
             if is_public {
@@ -235,20 +239,27 @@ impl Gate {
             loop {
                 tokio::time::sleep(LOOK).await;
                 // a database that does not answer ends nobody's picture
-                if let Err(Refused::Unknown | Refused::Wrong | Refused::Forbidden) = gate.check(&caller, &need).await {
+                if let Err(Refused::Unknown | Refused::Wrong | Refused::Forbidden) =
+                    gate.check(&caller, &need).await
+                {
                     return;
                 }
             }
         }
     }
 
+    /// What goes with a playlist that was asked for by password, for what it names.
+    pub fn pass(&self, grant: &Grant) -> Option<Token> {
+        match &grant.who {
+            Some(Who::User { name, .. }) if grant.by_password => self.inner.passes.give(name),
+            _ => None,
+        }
+    }
+
     /// As if what is remembered had been asked for some time ago.
     #[cfg(test)]
     pub(super) fn let_time_pass(&self) {
-        let mut known = self.inner.known.lock().unwrap_or_else(PoisonError::into_inner);
-        for known in known.values_mut() {
-            known.at = known.at.checked_sub(FRESH).unwrap_or(known.at);
-        }
+        self.inner.memory.let_time_pass(FRESH);
     }
 
     fn store(&self) -> Result<&Store, Refused> {
@@ -264,15 +275,20 @@ impl Gate {
                 _ => Found::Nobody,
             }),
             Shown::Session(token) => {
-                let key = self.key(&[b"session", token.as_str().as_bytes()]);
+                let key = self.inner.memory.key(&[b"session", token.as_str().as_bytes()]);
                 let session = self.inner.session;
                 self.remembered(key, move |store| find_session(store, &token.hash(), session)).await
             }
             Shown::Share(token) => {
-                let key = self.key(&[b"share", token.as_str().as_bytes()]);
+                let key = self.inner.memory.key(&[b"share", token.as_str().as_bytes()]);
                 self.remembered(key, move |store| find_share(store, &token.hash())).await
             }
             Shown::Basic(basic) => self.find_user(basic, address).await,
+            Shown::Pass(token) => Ok(match self.inner.passes.find(&token) {
+                // also an administrator's pass is good for looking only
+                Some(name) => Found::Who(Who::User { name, role: Role::Viewer }),
+                None => Found::Nobody,
+            }),
         }
     }
 
@@ -282,17 +298,17 @@ impl Gate {
         key: [u8; 32],
         ask: impl FnOnce(&Store) -> Result<Option<Who>> + Send + 'static,
     ) -> Result<Found, Refused> {
-        let known = self.recall(&key);
+        let known = self.inner.memory.recall(&key);
         if let Some(known) = known.as_ref().filter(|known| known.at.elapsed() < FRESH) {
             return Ok(Found::Who(known.who.clone()));
         }
         match self.store()?.call(ask).await {
             Ok(Some(who)) => {
-                self.remember(key, Known { who: who.clone(), at: Instant::now(), hash: None });
+                self.inner.memory.remember(key, Known { who: who.clone(), at: Instant::now(), hash: None });
                 Ok(Found::Who(who))
             }
             Ok(None) => {
-                self.forget(&key);
+                self.inner.memory.forget(&key);
                 Ok(Found::Nobody)
             }
             Err(error) => believe(known, error),
@@ -300,8 +316,8 @@ impl Gate {
     }
 
     async fn find_user(&self, basic: Basic, address: IpAddr) -> Result<Found, Refused> {
-        let key = self.key(&[b"basic", basic.user.as_bytes(), b"\0", basic.password.as_bytes()]);
-        let known = self.recall(&key);
+        let key = self.inner.memory.key(&[b"basic", basic.user.as_bytes(), b"\0", basic.password.as_bytes()]);
+        let known = self.inner.memory.recall(&key);
         if let Some(known) = known.as_ref().filter(|known| known.at.elapsed() < FRESH) {
             return Ok(Found::Who(known.who.clone()));
         }
@@ -319,10 +335,11 @@ impl Gate {
             let _turn = self.inner.checkers.acquire().await.map_err(|_| Refused::Wrong)?;
             let given = hash.clone();
             let checked =
-                tokio::task::spawn_blocking(move || password::verify(&basic.password, given.as_deref())).await;
+                tokio::task::spawn_blocking(move || password::verify(&basic.password, given.as_deref()))
+                    .await;
             if !checked.unwrap_or(false) {
                 self.inner.limits.failed(address);
-                self.forget(&key);
+                self.inner.memory.forget(&key);
                 log::warn!("[http] a wrong name or password from {address}");
                 return Ok(Found::Nobody);
             }
@@ -330,38 +347,11 @@ impl Gate {
         let who = row.and_then(|row| Some(Who::User { role: Role::parse(&row.role)?, name: row.name }));
         Ok(match who {
             Some(who) => {
-                self.remember(key, Known { who: who.clone(), at: Instant::now(), hash });
+                self.inner.memory.remember(key, Known { who: who.clone(), at: Instant::now(), hash });
                 Found::Who(who)
             }
             None => Found::Nobody,
         })
-    }
-
-    fn key(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let mut hasher = Sha256::new_with_prefix(self.inner.salt);
-        for part in parts {
-            hasher.update((part.len() as u64).to_be_bytes());
-            hasher.update(part);
-        }
-        hasher.finalize().into()
-    }
-
-    fn recall(&self, key: &[u8; 32]) -> Option<Known> {
-        self.inner.known.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
-    }
-
-    fn remember(&self, key: [u8; 32], new: Known) {
-        let mut known = self.inner.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.retain(|_, known| known.at.elapsed() < FRESH);
-        }
-        if known.len() < REMEMBERED {
-            known.insert(key, new);
-        }
-    }
-
-    fn forget(&self, key: &[u8; 32]) {
-        self.inner.known.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }
 
@@ -371,6 +361,7 @@ enum Shown {
     Share(Token),
     Bearer(Token),
     Basic(Basic),
+    Pass(Token),
 }
 
 fn find_session(store: &Store, hash: &[u8; 32], length: Duration) -> Result<Option<Who>> {

@@ -13,6 +13,8 @@ mod credential;
 mod fuzz;
 mod gate;
 mod limit;
+mod memory;
+mod pass;
 mod password;
 mod start;
 #[cfg(test)]
@@ -20,9 +22,10 @@ mod tests;
 mod token;
 
 pub use account::{Name, add_user, check_user, set_password};
-pub use credential::{COOKIE, Credentials};
+pub use credential::{COOKIE, Credentials, PASS_COOKIE};
 pub use gate::{Caller, Gate, Grant, LoggedIn, Refused};
 pub use limit::Limits;
+pub use pass::PASS;
 pub use password::{MOST_CHARS as PASSWORD_MOST, Password, random as random_password};
 pub use start::{ADMIN_FILE, LOCAL_KEY_FILE, local_key};
 pub use token::Token;
@@ -104,8 +107,14 @@ pub enum Need {
 /// Who asks, as it was found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Who {
-    User { name: String, role: Role },
-    Share { camera: CameraName, is_live_only: bool },
+    User {
+        name: String,
+        role: Role,
+    },
+    Share {
+        camera: CameraName,
+        is_live_only: bool,
+    },
     /// A command on this machine that can read the data folder.
     Local,
 }

@@ -12,7 +12,8 @@ pub const FEWEST_CHARS: usize = 8;
 /// Longer ones would only keep the processor busy.
 pub const MOST_CHARS: usize = 256;
 /// What nobody's password hashes to: somebody who is not there takes as long as somebody who is.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5$0KYtWwT3BW3ZCLTX0kQOcIbYcK0iBDHS1EYuLcMDhOY";
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5$0KYtWwT3BW3ZCLTX0kQOcIbYcK0iBDHS1EYuLcMDhOY";
 
 /// A password as a person gave it. Never printed by `{:?}`.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,7 +41,8 @@ impl Password {
 
     /// A PHC string with a new salt.
     pub fn hash(&self) -> Result<String> {
-        let salt = SaltString::encode_b64(&random_bytes::<16>()?).context(Kind::Internal, || "make a salt")?;
+        let salt =
+            SaltString::encode_b64(&random_bytes::<16>()?).context(Kind::Internal, || "make a salt")?;
         let hash = argon2().hash_password(self.0.as_bytes(), &salt);
         Ok(hash.context(Kind::Internal, || "hash a password")?.to_string())
     }
@@ -55,7 +57,8 @@ impl std::fmt::Debug for Password {
 /// Whether it is the password of this hash; `None` is nobody's hash, takes as long, and is never right.
 pub fn verify(given: &str, hash: Option<&str>) -> bool {
     let Ok(parsed) = PasswordHash::new(hash.unwrap_or(NOBODY)) else { return false };
-    let is_right = given.len() <= 4 * MOST_CHARS && argon2().verify_password(given.as_bytes(), &parsed).is_ok();
+    let is_right =
+        given.len() <= 4 * MOST_CHARS && argon2().verify_password(given.as_bytes(), &parsed).is_ok();
     is_right && hash.is_some()
 }
 

@@ -23,8 +23,7 @@ fn the_rule() {
     let user = |role| Some(Who::User { name: "x".into(), role });
     let share = |is_live_only| Some(Who::Share { camera: cam("gate"), is_live_only });
     let area = |area, camera: Option<&str>| Need::Area(area, camera.map(cam));
-    let people =
-        [None, user(Role::Viewer), user(Role::Admin), share(false), share(true), Some(Who::Local)];
+    let people = [None, user(Role::Viewer), user(Role::Admin), share(false), share(true), Some(Who::Local)];
     let on = |public: &[Area]| Policy { is_on: true, public: public.to_vec() };
     for (policy, need, expected) in [
         (on(&[]), Need::Nothing, [Public, Granted, Granted, Granted, Granted, Granted]),

@@ -17,7 +17,10 @@ pub fn share(config: &Config, command: &ShareCommand) -> Result<u8> {
         ShareCommand::Add { camera, hours, live_only, note } => {
             let (camera, token) = (whose(config, camera.as_deref())?, Token::new()?);
             if note.chars().any(char::is_control) || note.len() > 200 {
-                return Err(Error::new(Kind::Config, "--note: allowed are 200 bytes in one line; shorten it"));
+                return Err(Error::new(
+                    Kind::Config,
+                    "--note: allowed are 200 bytes in one line; shorten it",
+                ));
             }
             let row = ShareRow {
                 id: 0,
@@ -29,7 +32,12 @@ pub fn share(config: &Config, command: &ShareCommand) -> Result<u8> {
             };
             let id = store.add_share(&token.hash(), &row)?;
             let address = |file| {
-                format!("{}/cameras/{}/{file}.m3u8?token={}", base(&config.server), row.camera, token.as_str())
+                format!(
+                    "{}/cameras/{}/{file}.m3u8?token={}",
+                    base(&config.server),
+                    row.camera,
+                    token.as_str()
+                )
             };
             say(&format!("link {id} works until {}; it is not shown again", row.expires.rfc3339()))?;
             say(&address("live"))?;

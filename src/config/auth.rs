@@ -18,7 +18,10 @@ pub(super) fn auth(table: Table<'_>) -> AuthConfig {
     };
     if auth.enabled == Some(false) && !auth.public.is_empty() {
         let todo = "take it out, or write enabled = true";
-        table.problem_at("public", &format!("found beside enabled = false, where everything is public; {todo}"));
+        table.problem_at(
+            "public",
+            &format!("found beside enabled = false, where everything is public; {todo}"),
+        );
     }
     table.finish();
     auth
@@ -31,7 +34,8 @@ fn public(table: &Table<'_>) -> Vec<Area> {
             Some(area) if areas.contains(&area) => text.problem("found twice, once is enough"),
             Some(area) => areas.push(area),
             None => {
-                let names: Vec<String> = Area::ALL.iter().map(|area| format!("{:?}", area.as_str())).collect();
+                let names: Vec<String> =
+                    Area::ALL.iter().map(|area| format!("{:?}", area.as_str())).collect();
                 text.refuse(&names.join(", "), "the others need a login");
             }
         }

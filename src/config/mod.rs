@@ -10,8 +10,8 @@ use crate::access::Area;
 use crate::segment::{CameraName, Prefix};
 use crate::tls::{Files, Fingerprint};
 
-mod camera;
 mod auth;
+mod camera;
 mod expand;
 mod load;
 mod reader;

@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::table::{Table, Text};
 use super::auth::auth;
+use super::table::{Table, Text};
 use super::tls::tls;
-use super::{AuthConfig, CaptureConfig, LoggingConfig, Mode, S3Config, ServerConfig, StorageConfig, UploadOrder};
+use super::{
+    AuthConfig, CaptureConfig, LoggingConfig, Mode, S3Config, ServerConfig, StorageConfig, UploadOrder,
+};
 use crate::segment::Prefix;
 
 const MIB: u64 = 1024 * 1024;

@@ -230,7 +230,13 @@ impl<'r> Table<'r> {
         self.as_text(key, at, value, is_secret)
     }
 
-    fn as_text(&self, key: &'static str, at: usize, value: &DeValue<'_>, is_secret: bool) -> Option<Text<'r>> {
+    fn as_text(
+        &self,
+        key: &'static str,
+        at: usize,
+        value: &DeValue<'_>,
+        is_secret: bool,
+    ) -> Option<Text<'r>> {
         let path = self.full_path(key);
         let DeValue::String(raw) = value else {
             let what = format!("found {}, allowed a string; write it in \"…\"", kind(value));

@@ -25,7 +25,9 @@ use super::api::Endpoint;
 use super::handler::Handler;
 use super::page;
 use super::route::{Refusal, Route};
-use crate::access::{Area, COOKIE, Caller, Credentials, Gate, Grant, Need, Refused, Role, Who};
+use crate::access::{
+    Area, COOKIE, Caller, Credentials, Gate, Grant, Need, PASS, PASS_COOKIE, Refused, Role, Who,
+};
 use crate::live::Rendered;
 
 /// What is sent to be read: names, passwords, wishes for links.
@@ -86,10 +88,7 @@ impl Route {
 
 pub fn caller(request: &Request<Incoming>) -> Caller {
     let peer = peer(request);
-    Caller {
-        address: peer.address,
-        credentials: Credentials::of(request.headers(), request.uri().query()),
-    }
+    Caller { address: peer.address, credentials: Credentials::of(request.headers(), request.uri().query()) }
 }
 
 fn peer(request: &Request<Incoming>) -> Peer {
@@ -117,7 +116,9 @@ pub fn refused(why: Refused, route: Option<&Route>, caller: &Caller) -> Answer {
     }
     let shown = &caller.credentials;
     let refusal = match &why {
-        Refused::Unknown => Refusal::new(401, "this needs a login", "log in at /login, or give name and password"),
+        Refused::Unknown => {
+            Refusal::new(401, "this needs a login", "log in at /login, or give name and password")
+        }
         Refused::Wrong if shown.has_share => {
             Refusal::new(401, "this link is not valid any more", "ask for a new one")
         }
@@ -126,7 +127,9 @@ pub fn refused(why: Refused, route: Option<&Route>, caller: &Caller) -> Answer {
             "the name, the password or the session is not valid",
             "log in at /login, or give name and password",
         ),
-        Refused::Forbidden => Refusal::new(403, "this is not for you", "an administrator can give you the right"),
+        Refused::Forbidden => {
+            Refusal::new(403, "this is not for you", "an administrator can give you the right")
+        }
         Refused::Wait(left) => Refusal::new(
             429,
             "there were too many wrong passwords",
@@ -139,7 +142,8 @@ pub fn refused(why: Refused, route: Option<&Route>, caller: &Caller) -> Answer {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds(left)));
     }
     // a browser would ask with a window of its own: for the page there is a better place, and a link has no password
-    let is_pages_own = shown.has_session || shown.has_share || matches!(route, Some(Route::Api(_) | Route::Login));
+    let is_pages_own =
+        shown.has_session || shown.has_share || matches!(route, Some(Route::Api(_) | Route::Login));
     if refusal.status == 401 && !is_pages_own {
         set(&mut answer, WWW_AUTHENTICATE, "Basic realm=\"cctv-s3-pipeline\", charset=\"UTF-8\"");
     }
@@ -172,7 +176,7 @@ pub fn for_link(rendered: Arc<Rendered>, grant: &Grant) -> Arc<Rendered> {
 }
 
 /// Writes a link's token into every address of a playlist, so that players need nothing else.
-pub fn with_token(playlist: &str, token: &str) -> String {
+fn with_token(playlist: &str, token: &str) -> String {
     let mut text = String::with_capacity(playlist.len() + playlist.len() / 2);
     for line in playlist.lines() {
         match line.split_once("URI=\"").and_then(|(before, rest)| Some((before, rest.split_once('"')?))) {
@@ -205,8 +209,9 @@ impl Handler {
             Err(why) => return Ok(refused(why, Some(&Route::Login), &caller(request))),
         };
         log::info!("[http] {user} logged in from {}", peer.address);
-        let mut answer = answer::json(StatusCode::OK, &json!({ "user": user, "role": logged_in.role.as_str() }));
-        set_cookie(&mut answer, logged_in.token.as_str(), COOKIE_SECONDS, peer.is_tls);
+        let mut answer =
+            answer::json(StatusCode::OK, &json!({ "user": user, "role": logged_in.role.as_str() }));
+        set_cookie(&mut answer, COOKIE, logged_in.token.as_str(), COOKIE_SECONDS, peer.is_tls);
         Ok(answer)
     }
 
@@ -216,7 +221,7 @@ impl Handler {
             return Ok(refused(why, Some(&Route::Login), &caller));
         }
         let mut answer = answer::json(StatusCode::OK, &json!({ "user": null }));
-        set_cookie(&mut answer, "", 0, peer(request).is_tls);
+        set_cookie(&mut answer, COOKIE, "", 0, peer(request).is_tls);
         Ok(answer)
     }
 
@@ -258,14 +263,22 @@ impl Handler {
         Ok((caller, need, grant))
     }
 
+    /// The answer to a playlist, with the pass for what it names where the viewer came by password.
+    pub(super) fn with_pass(&self, mut answer: Answer, grant: &Grant, request: &Request<Incoming>) -> Answer {
+        if let Some(pass) = self.access.pass(grant) {
+            set_cookie(&mut answer, PASS_COOKIE, pass.as_str(), PASS.as_secs(), peer(request).is_tls);
+        }
+        answer
+    }
+
     pub(super) fn gate(&self) -> &Gate {
         &self.access
     }
 }
 
-fn set_cookie(answer: &mut Answer, value: &str, seconds: u64, is_tls: bool) {
+fn set_cookie(answer: &mut Answer, name: &str, value: &str, seconds: u64, is_tls: bool) {
     let secure = if is_tls { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
+    let cookie = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         answer.headers_mut().insert(SET_COOKIE, cookie);
     }
@@ -274,10 +287,15 @@ fn set_cookie(answer: &mut Answer, value: &str, seconds: u64, is_tls: bool) {
 /// The request's body, which is JSON of the form `like`. A form of another site cannot send this type.
 pub async fn read<T: DeserializeOwned>(request: &mut Request<Incoming>, like: &str) -> Result<T, Refusal> {
     if !is_json(request.headers()) {
-        return Err(Refusal::new(415, "the body is not JSON", format!("send Content-Type: application/json and {like}")));
+        return Err(Refusal::new(
+            415,
+            "the body is not JSON",
+            format!("send Content-Type: application/json and {like}"),
+        ));
     }
     let body = Limited::new(request.body_mut(), MOST_BYTES).collect().await.map(|body| body.to_bytes());
-    let body: Bytes = body.map_err(|_| Refusal::new(413, format!("the body has more than {MOST_BYTES} bytes"), like))?;
+    let body: Bytes =
+        body.map_err(|_| Refusal::new(413, format!("the body has more than {MOST_BYTES} bytes"), like))?;
     // its words could show what was sent
     serde_json::from_slice(&body).map_err(|_| Refusal::new(400, "the body is not what is wanted here", like))
 }

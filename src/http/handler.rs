@@ -94,13 +94,16 @@ impl Handler {
         let (mut answer, session) = match self.admit(&routed, &request).await {
             Ok((caller, need, grant)) => {
                 let (mut answer, mut session) = self.made(routed.clone(), &mut request, &grant).await;
-                let is_endless = routed.is_ok_and(|route| route.is_endless()) && !answer.status().is_client_error();
+                let is_endless =
+                    routed.is_ok_and(|route| route.is_endless()) && !answer.status().is_client_error();
                 if is_endless && !answer.status().is_server_error() && !grant.is_public {
                     let over = self.gate().over(caller.clone(), need.clone(), &grant);
                     answer = door::until(answer, over);
                     let over = self.gate().over(caller, need, &grant);
                     session = session.map(|session| -> Session {
-                        Box::pin(async move { tokio::select! { () = session => {}, () = over => {} } })
+                        Box::pin(async move {
+                            tokio::select! { () = session => {}, () = over => {} }
+                        })
                     });
                 }
                 // a page of another site shows what is for everybody, or what it has a link for; never by a cookie
@@ -199,7 +202,8 @@ impl Handler {
         let want = live::want(request.uri().query())?;
         let rendered = hub.playlist(want, self.patience(hub.name())).await;
         let rendered = rendered.map_err(|why| self.explain(hub.name(), why))?;
-        Ok(live::playlist(request.headers(), &door::for_link(rendered, grant)))
+        let answer = live::playlist(request.headers(), &door::for_link(rendered, grant));
+        Ok(self.with_pass(answer, grant, request))
     }
 
     fn socket(
@@ -241,7 +245,9 @@ impl Handler {
             .map_err(|error| self.trouble("read the playlist", &error))?;
         // players end on an empty playlist without a word; this answer has words and a time to come again
         let text = text.ok_or_else(|| self.nothing_yet(&camera, "has no footage on this machine yet"))?;
-        Ok(live::playlist(request.headers(), &door::for_link(Arc::new(Rendered::new(text)), grant)))
+        let rendered = Arc::new(Rendered::new(text));
+        let answer = live::playlist(request.headers(), &door::for_link(rendered, grant));
+        Ok(self.with_pass(answer, grant, request))
     }
 
     pub(super) fn nothing_yet(&self, camera: &CameraName, what: &str) -> Refusal {

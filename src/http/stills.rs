@@ -104,7 +104,8 @@ impl Handler {
         let mut answer = Response::new(body(Bytes::new()));
         *answer.status_mut() = StatusCode::FOUND;
         set(&mut answer, CACHE_CONTROL, "no-store");
-        let token = grant.token.as_ref().map(|token| format!("?token={}", token.as_str())).unwrap_or_default();
+        let token =
+            grant.token.as_ref().map(|token| format!("?token={}", token.as_str())).unwrap_or_default();
         put(&mut answer, LOCATION, &format!("/cameras/{camera}/thumbs/{}{token}", file.thumb()));
         Ok(answer)
     }

@@ -107,7 +107,13 @@ impl Store {
     }
 
     /// Also forgets sessions that are over.
-    pub fn begin_session(&self, token: &TokenHash, user: &str, now: Timestamp, expires: Timestamp) -> Result<()> {
+    pub fn begin_session(
+        &self,
+        token: &TokenHash,
+        user: &str,
+        now: Timestamp,
+        expires: Timestamp,
+    ) -> Result<()> {
         self.write("log in", |tx| {
             tx.execute("DELETE FROM sessions WHERE expires_ms <= ?1", [now.as_millis()])
                 .and_then(|_| {

@@ -18,6 +18,7 @@ pub mod s3;
 pub mod settings;
 pub mod soak;
 pub mod tools;
+pub mod vlc;
 pub mod wait;
 pub mod wire;
 

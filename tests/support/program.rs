@@ -1,6 +1,6 @@
 //! The real program in an empty folder: started, watched, signalled, and everything it left shown when a test fails.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{AddrParseError, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -91,6 +91,16 @@ impl Workspace {
     /// Runs a command of the program to its end.
     pub fn run(&self, args: &[&str]) -> Output {
         self.command(args).stdin(Stdio::null()).output().expect("cargo has built the program")
+    }
+
+    /// As [`Self::run`], with this on standard input.
+    pub fn run_with(&self, args: &[&str], input: &str) -> Output {
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("cargo has built the program");
+        // a program that ended already reads nothing
+        let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()));
+        child.wait_with_output().expect("its output can be read")
     }
 
     /// Rows of the database as objects; empty while there is no database yet.

@@ -149,9 +149,19 @@ async fn every_route_lets_in_who_may_and_nobody_else() {
         for who in ALL {
             let got = guarded.as_who(who, method, path).await;
             let expected = who_may.contains(&who);
-            assert_eq!(is_let_in(&got), expected, "{method} {path} as {who:?}: {} {}", got.status, got.text());
+            assert_eq!(
+                is_let_in(&got),
+                expected,
+                "{method} {path} as {who:?}: {} {}",
+                got.status,
+                got.text()
+            );
             if !expected {
-                assert!(!got.text().contains("gate") && !got.text().contains("yard"), "{path}: {}", got.text());
+                assert!(
+                    !got.text().contains("gate") && !got.text().contains("yard"),
+                    "{path}: {}",
+                    got.text()
+                );
             }
         }
     }
@@ -211,7 +221,10 @@ async fn a_browser_logs_in_and_out() {
     let page = world.get("/").await;
     assert_eq!((page.status, page.header("location")), (303, Some("/login")));
     let wrong = guarded.log_in("ada", "guess").await;
-    assert_eq!((wrong.status, wrong.header("set-cookie"), wrong.header("www-authenticate")), (401, None, None));
+    assert_eq!(
+        (wrong.status, wrong.header("set-cookie"), wrong.header("www-authenticate")),
+        (401, None, None)
+    );
     let right = guarded.log_in("ada", "password of ada").await;
     assert_eq!((right.status, right.json()), (200, json!({ "user": "ada", "role": "admin" })));
     let cookie = right.header("set-cookie").unwrap().to_owned();
