@@ -5,7 +5,7 @@
 //! In between it is watched whether parts and database are still there; over another database all parts start anew.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::access::Gate;
+use crate::alert::{Alerts, Scope, Watched};
 use crate::camera::{self, Camera, CameraParts, Codecs, Template, prove};
 use crate::config::{CameraConfig, Config};
 use crate::error::{Context, Error, Kind, Result};
@@ -68,7 +69,15 @@ pub fn run(config: Config, parts: Parts, shutdown: Shutdown) -> Result<()> {
     let codecs = Arc::new(Codecs::new());
     let templates = if parts.capture { load_templates(&config, &codecs)? } else { Vec::new() };
     let prepared = Prepared { templates, codecs, socket: Inherited::take()? };
-    let recorder = Recorder { config, parts, prepared, board: Board::new(), runtime, shutdown };
+    let recorder = Recorder {
+        config,
+        parts,
+        prepared,
+        board: Board::new(),
+        runtime,
+        shutdown,
+        watchdog: Mutex::default(),
+    };
     let outcome = recorder.run();
     signals.abort();
     recorder.runtime.shutdown_timeout(Duration::from_secs(1));
@@ -130,6 +139,7 @@ struct Running {
     retention: Option<Part>,
     uploader: Option<Part>,
     server: Option<Part>,
+    alerts: Option<Part>,
 }
 
 /// A task and how to stop it.
@@ -159,6 +169,7 @@ impl Running {
             retention: None,
             uploader: None,
             server: None,
+            alerts: None,
         };
         // what a life before this one said of its database is over
         board.set_storage(None);
@@ -191,6 +202,17 @@ impl Running {
             let spawn = |shutdown| uploader.run(shutdown, UPLOAD_DRAIN);
             running.uploader = Some(Part::spawn(runtime, "upload", spawn));
         }
+        let scope = Scope { capture: parts.capture, upload: parts.upload };
+        if !config.alerts.is_empty() && (scope.capture || scope.upload) {
+            let alerts = Alerts {
+                configs: config.alerts.clone(),
+                cameras: watched(config),
+                scope,
+                store: store.clone(),
+                board: board.clone(),
+            };
+            running.alerts = Some(Part::spawn(runtime, "alert", |shutdown| alerts.run(shutdown)));
+        }
         if parts.capture {
             let (store, board) = (store.clone(), board.clone());
             running.retention =
@@ -214,7 +236,7 @@ impl Running {
 
     /// A part that is not there any more although nobody stopped it; its error comes out at [`Running::stop`].
     fn ended_part(&self) -> Option<&'static str> {
-        let parts = [&self.retention, &self.uploader, &self.server];
+        let parts = [&self.retention, &self.uploader, &self.server, &self.alerts];
         parts.into_iter().flatten().find(|part| part.task.is_finished()).map(|part| part.name)
     }
 
@@ -226,7 +248,7 @@ impl Running {
             self.board.set_stopping();
             self.stop_cameras();
         }
-        let parts = [self.retention.take(), self.uploader.take(), self.server.take()];
+        let parts = [self.retention.take(), self.uploader.take(), self.server.take(), self.alerts.take()];
         for part in parts.into_iter().flatten() {
             let ended = part.stop(runtime);
             outcome = outcome.and(ended);
@@ -308,6 +330,14 @@ fn served(config: &Config) -> Vec<ServedCamera> {
             mode: camera.capture.mode,
         })
         .collect()
+}
+
+fn watched(config: &Config) -> Vec<Watched> {
+    let watched = |camera: &CameraConfig| Watched {
+        name: camera.name.clone(),
+        segment_duration: camera.capture.segment_duration,
+    };
+    config.cameras.iter().map(watched).collect()
 }
 
 fn longest_segment(config: &Config) -> Duration {

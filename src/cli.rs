@@ -76,6 +76,9 @@ pub enum Command {
     /// Who may log in; passwords are read from the terminal or standard input, never from the command line
     #[command(subcommand)]
     User(UserCommand),
+    /// The messages of `[[alert]]`
+    #[command(subcommand)]
+    Alert(AlertCommand),
     /// Links to one camera for people without a password
     #[command(subcommand)]
     Share(ShareCommand),
@@ -113,6 +116,16 @@ pub enum UserRole {
     Viewer,
     /// Everything
     Admin,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AlertCommand {
+    /// Send a test message through every alert, and say what became of it; exits with 1 if one fails
+    Test {
+        /// Only this one
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,8 +14,8 @@
 //!
 //! **The row is the queue**: uploader, playlists, manifests and retention read rows and never call each other;
 //! channels only say "look now". Folders on one level do not import each other; [`app`] wires them:
-//! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`]} → {[`store`], [`live`],
-//! [`stills`], [`replay`]} → {[`segment`], [`status`], [`repeats`], [`error`]}.
+//! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`]} → [`access`] → {[`store`],
+//! [`live`], [`stills`], [`replay`]} → {[`segment`], [`status`], [`repeats`], [`error`]}.
 //!
 //! **Live** is a second way out of the same encoded frames, because bytes leave hlssink2 in whole GOPs only. A
 //! probe on the sink's pad shows each frame to [`live`] while somebody watches; there it becomes a fragment of MP4,
@@ -28,6 +28,10 @@
 //!
 //! **The page** is static: files in `http/ui`, packed into the program by `build.rs`. Everything it shows comes from
 //! `/api/v1`, `live.ws`, `play.mp4` and stills, so whatever it can do, a script can do too.
+//!
+//! **Who may look** is asked once per request, before its route is followed: each route says what it needs
+//! (`http/door.rs`), [`access`] finds out who asks (session cookie, HTTP Basic, a link's token) and has the one rule,
+//! [`access::decide`]. Users, sessions and links are rows, so that commands and several processes share them.
 //!
 //! # Words
 //! One word for one thing: *camera* · *run* (one life of one camera's pipeline, numbered in the database) ·
@@ -71,17 +75,21 @@
 //! `gst::` stays in [`camera`], [`stills`] and [`replay`] (and the joining of its log in [`logging`]), SQL in [`store`], rust-s3 in `upload/s3`.
 
 pub mod access;
+pub mod alert;
 pub mod app;
 pub mod camera;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod counters;
 pub mod error;
 #[cfg(test)]
 mod fuzz;
+pub mod heartbeat;
 pub mod http;
 pub mod live;
 pub mod logging;
+pub mod metrics;
 pub mod repeats;
 pub mod replay;
 pub mod retention;
@@ -93,3 +101,4 @@ pub mod stills;
 pub mod store;
 pub mod tls;
 pub mod upload;
+pub mod watchdog;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::heartbeat::Heart;
 use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
 use crate::status::{Board, SpaceLevel, StorageTrouble};
@@ -27,6 +28,7 @@ pub async fn run(store: Store, board: Board, shutdown: Shutdown) -> Result<()> {
     let mut watch = Watch::default();
     let mut retained_at: Option<Instant> = None;
     loop {
+        board.heartbeat(&Heart::Retention);
         let due = watch.level > SpaceLevel::Ok || retained_at.is_none_or(|at| at.elapsed() >= INTERVAL);
         let found = store.call(move |store| look(store, due)).await;
         if found.as_ref().is_ok_and(|(retained, _)| retained.is_some()) {
@@ -39,7 +41,10 @@ pub async fn run(store: Store, board: Board, shutdown: Shutdown) -> Result<()> {
         board.set_space(watch.level, Timestamp::now());
         board.set_storage(watch.trouble.clone());
         tokio::select! {
-            () = shutdown.requested() => return Ok(()),
+            () = shutdown.requested() => {
+                board.heart_ends(&Heart::Retention);
+                return Ok(());
+            }
             () = tokio::time::sleep(LOOK) => {}
         }
     }

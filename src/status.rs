@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::segment::{CameraName, Timestamp};
+use crate::counters::Counters;
+use crate::heartbeat::{Heart, Heartbeats};
+use crate::segment::{CameraName, Cause, Timestamp};
 
 /// Long enough for a person to read it, short enough that it does not hide the next trouble.
 const MENDED_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -79,6 +81,8 @@ pub enum UploadState {
 }
 
 impl UploadState {
+    pub const ALL: [UploadState; 4] = [Self::Ok, Self::Waiting, Self::Misconfigured, Self::Stopped];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -110,6 +114,8 @@ pub enum SpaceLevel {
 }
 
 impl SpaceLevel {
+    pub const ALL: [SpaceLevel; 4] = [Self::Ok, Self::Low, Self::Dropping, Self::Full];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -136,6 +142,8 @@ pub struct SpaceStatus {
 pub struct Snapshot {
     pub stopping: bool,
     pub cameras: BTreeMap<CameraName, CameraStatus>,
+    /// Why the last run of a camera that does not record ended, in the word that gaps use.
+    pub causes: BTreeMap<CameraName, Cause>,
     /// `None` where this process does not upload.
     pub upload: Option<UploadStatus>,
     /// What went wrong with uploads last, and when; kept when it has healed.
@@ -150,6 +158,9 @@ pub struct Snapshot {
     pub unwritten: BTreeMap<CameraName, String>,
     /// What became of a database that could not be used at start; told for [`MENDED_FOR`].
     pub mended: Option<(Instant, String)>,
+    pub hearts: Heartbeats,
+    /// All parts have been started.
+    pub is_ready: bool,
     pub uptime_seconds: u64,
 }
 
@@ -165,12 +176,13 @@ pub struct StorageTrouble {
 #[derive(Clone)]
 pub struct Board {
     notices: Arc<Mutex<Snapshot>>,
+    counters: Counters,
     started: Instant,
 }
 
 impl Default for Board {
     fn default() -> Self {
-        Self { notices: Arc::default(), started: Instant::now() }
+        Self { notices: Arc::default(), counters: Counters::default(), started: Instant::now() }
     }
 }
 
@@ -183,9 +195,32 @@ impl Board {
         self.lock().stopping = true;
     }
 
+    /// Notes that all parts have been started, or that they are being started anew.
+    pub fn set_ready(&self, is_ready: bool) {
+        self.lock().is_ready = is_ready;
+    }
+
+    /// For what is counted rather than noted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Notes that this part goes on.
+    pub fn heartbeat(&self, heart: &Heart) {
+        self.lock().hearts.beat(heart, Instant::now());
+    }
+
+    /// Notes that this part was stopped.
+    pub fn heart_ends(&self, heart: &Heart) {
+        self.lock().hearts.end(heart);
+    }
+
     /// Notes a camera's state; `since` moves only when state or reason really change.
     pub fn set_camera(&self, name: &CameraName, state: CameraState, reason: Option<String>, now: Timestamp) {
         let mut board = self.lock();
+        if state == CameraState::Recording {
+            board.causes.remove(name);
+        }
         match board.cameras.get_mut(name) {
             Some(notice) if notice.state == state && notice.reason == reason => {}
             Some(notice) => {
@@ -200,10 +235,17 @@ impl Board {
         }
     }
 
-    pub fn count_reconnect(&self, name: &CameraName) {
+    /// `cause`: why the run before ended.
+    pub fn count_reconnect(&self, name: &CameraName, cause: Cause) {
+        self.counters.reconnected(name, cause);
         if let Some(notice) = self.lock().cameras.get_mut(name) {
             notice.reconnects += 1;
         }
+    }
+
+    /// Notes why a run ended; forgotten when the camera records again.
+    pub fn set_cause(&self, name: &CameraName, cause: Cause) {
+        self.lock().causes.insert(name.clone(), cause);
     }
 
     /// Notes how long ago a frame came.

@@ -4,6 +4,7 @@
 
 mod access;
 mod accounting;
+mod alerts;
 mod backlog;
 mod bad_input;
 mod codecs;
@@ -11,6 +12,7 @@ mod commands;
 mod crashes;
 mod encrypted;
 mod live;
+mod monitoring;
 mod outages;
 mod page;
 mod pages;

@@ -7,15 +7,18 @@ use std::process::Output;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use serde_json::json;
 
 use crate::scene::{Bucket, LIMIT, camera_state, uploaded};
 use crate::support::program::files_under;
-use crate::support::{Camera, CameraOptions, Program, S3Options, Settings, Workspace, eventually};
+use crate::support::{Camera, CameraOptions, Program, S3Options, Settings, Workspace, eventually, http};
 
 const GATE: &str = "Gate/Pass:w@rd%7";
 const YARD: &str = "Yard@P/ss?wort8";
 const WRONG: &str = "Wrong+Pass#9";
 const AWAY: &str = "Away=Pass&10";
+const VIEWER: &str = "Viewer~Pass?11";
+const GUESS: &str = "Guessed^Pass12";
 const S3_SECRET: &str = "S3/Secret+Key/abcDEF123==";
 
 /// Nobody needs these words to find a fault, and each can hold or be a secret.
@@ -30,10 +33,11 @@ const SIGNED: [&str; 5] = [
 /// Every form in which a secret could come out.
 fn needles() -> Vec<String> {
     let mut needles: Vec<String> = SIGNED.map(str::to_lowercase).to_vec();
-    for secret in [GATE, YARD, WRONG, AWAY, S3_SECRET] {
+    for secret in [GATE, YARD, WRONG, AWAY, VIEWER, GUESS, S3_SECRET] {
         let encoded = percent_encode(secret.as_bytes(), NON_ALPHANUMERIC).to_string();
-        let basic = STANDARD.encode(format!("admin:{secret}"));
-        let forms = [secret.into(), encoded, STANDARD.encode(secret), basic, hex::encode(secret)];
+        let basic = ["admin", "vic"].map(|user| STANDARD.encode(format!("{user}:{secret}")));
+        let forms = [secret.into(), encoded, STANDARD.encode(secret), hex::encode(secret)];
+        let forms = forms.into_iter().chain(basic);
         needles.extend(forms.map(|form: String| form.to_lowercase()));
     }
     needles
@@ -86,6 +90,8 @@ impl Secrets {
         let bucket = Bucket::with(options);
         let mut settings = Settings::new(&bucket.server);
         settings.set("capture.mode", "passthrough").camera("gate", &cameras[0]);
+        settings.set("server.auth.enabled", true);
+        settings.set("server.auth.public", toml::Value::from(vec!["health", "page", "live"]));
         settings.camera_at("yard", &with_login(&cameras[1], YARD), None);
         settings.camera("shed", &cameras[2]).for_camera("password", "${WRONG_PASSWORD}");
         settings.camera_at("away", &with_login(&cameras[3], AWAY), None);
@@ -102,6 +108,36 @@ impl Secrets {
         camera_state(program, "shed", "waiting");
         camera_state(program, "away", "waiting");
     }
+}
+
+/// By every way in, and by wrong ones. The session and the link that were given out.
+fn watches(workspace: &Workspace, program: &Program<'_>) -> [String; 2] {
+    let said = workspace.run_with(&["user", "add", "vic"], VIEWER);
+    assert!(said.status.success(), "{said:?}");
+    clean_output(&["user", "add"], &said);
+    let made = workspace.run_with(&["share", "add", "--camera", "gate"], "");
+    clean_output(&["share", "add"], &made);
+    let made = String::from_utf8(made.stdout).unwrap();
+    let token = made.lines().find_map(|line| line.split_once("?token=")).unwrap().1.to_owned();
+    let server = program.http_address();
+    let mut session = String::new();
+    for (password, status) in [(GUESS, 401), (VIEWER, 200)] {
+        let body = json!({ "user": "vic", "password": password }).to_string();
+        let headers = [("Content-Type", "application/json")];
+        let answer = http::request(server, "POST", "/login", &headers, body.as_bytes()).unwrap();
+        assert_eq!(answer.status, status);
+        clean("/login", format!("{:?} {}", answer.headers, answer.text()).as_bytes());
+        let cookie = answer.header("set-cookie").and_then(|cookie| cookie.split(['=', ';']).nth(1));
+        session = cookie.unwrap_or_default().to_owned();
+        let basic = format!("Basic {}", STANDARD.encode(format!("vic:{password}")));
+        let path = "/cameras/gate/recent.m3u8";
+        let answer = http::request(server, "GET", path, &[("Authorization", &basic)], &[]).unwrap();
+        assert_eq!(answer.status, status);
+        clean(path, format!("{:?} {}", answer.headers, answer.text()).as_bytes());
+    }
+    assert_eq!(program.get(&format!("/cameras/gate/recent.m3u8?token={token}")).status, 200);
+    assert_eq!(program.get(&format!("/no-such-page?token={token}")).status, 404);
+    [session, token]
 }
 
 fn clean_output(args: &[&str], answer: &Output) {
@@ -126,6 +162,7 @@ fn no_secret_leaves_a_program_that_logs_everything_it_can() {
     for args in [&["status"][..], &["status", "--json"]] {
         clean_output(args, &secrets.workspace.run(args));
     }
+    let tokens = watches(&secrets.workspace, &program);
     // a store that is away: its address and signature are in every attempt
     secrets.bucket.server.stop();
     eventually(LIMIT, "uploads to wait", || program.health()["upload"]["state"] == "waiting");
@@ -139,6 +176,13 @@ fn no_secret_leaves_a_program_that_logs_everything_it_can() {
         log.contains("TRACE") && log.contains("[shed]") && log.contains("[away]"),
         "it logged everything"
     );
+    for token in tokens {
+        assert!(!program.log().join("\n").contains(&token) && !log.contains(&token), "a token is in the log");
+        for file in files_under(&secrets.workspace.path().join("data")) {
+            let bytes = std::fs::read(&file).unwrap_or_default();
+            assert!(!bytes.windows(token.len()).any(|part| part == token.as_bytes()), "{}", file.display());
+        }
+    }
     // database, log files, segments; the configuration holds what its owner wrote into it
     assert!(clean_files(secrets.workspace.path(), &["config.toml"]) > 5);
     assert!(clean_files(&secrets.bucket.server.folder(), &[]) > 4);

@@ -5,6 +5,7 @@
 //! because nobody may be there to start it again.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
@@ -17,6 +18,7 @@ use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::store::{Opened, Reopen, RoleLock, Store};
+use crate::watchdog::Watchdog;
 
 /// How often it is looked at whether every part still runs and the database is still the one that it was.
 const WATCH: Duration = Duration::from_secs(1);
@@ -32,6 +34,7 @@ pub(super) struct Recorder {
     pub board: Board,
     pub runtime: Runtime,
     pub shutdown: Shutdown,
+    pub watchdog: Mutex<Watchdog>,
 }
 
 impl Recorder {
@@ -80,7 +83,13 @@ impl Recorder {
         let running =
             Running::start(&self.config, self.parts, &self.prepared, &store, &self.board, &self.runtime)?;
         log::info!("ready: {}", describe(&self.config, self.parts));
+        self.board.set_ready(true);
+        self.watchdog().ready();
         let next = self.watch(&running, &store, calm, unrecovered);
+        self.board.set_ready(false);
+        if next.is_none() {
+            self.watchdog().stopping();
+        }
         running.stop(&self.runtime, next.is_some())?;
         drop(locks);
         Ok(next)
@@ -90,6 +99,7 @@ impl Recorder {
         let began = Instant::now();
         while !self.shutdown.wait(WATCH) {
             running.live.sweep();
+            self.watchdog().tick(&self.board, store);
             if let Some(name) = running.ended_part() {
                 log::error!("[{name}] ended by itself; stopping everything, so that it is started again");
                 return None;
@@ -103,6 +113,10 @@ impl Recorder {
             }
         }
         None
+    }
+
+    fn watchdog(&self) -> MutexGuard<'_, Watchdog> {
+        self.watchdog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, opened: &Opened) {
@@ -128,7 +142,10 @@ impl Recorder {
         let inspect = |path: &Path| match self.shutdown.is_requested() {
             // the next start goes on with the rest
             true => Err(Error::new(Kind::Pipeline, "asked to stop while files are adopted")),
-            false => camera::inspect(path),
+            false => {
+                self.watchdog().goes_on();
+                camera::inspect(path)
+            }
         };
         let recovered = store.recover_files(Timestamp::now(), &inspect)?;
         if recovered != Default::default() {

@@ -22,6 +22,11 @@ impl Book {
         run
     }
 
+    /// Why the last run ended.
+    pub fn last(&self) -> Option<Cause> {
+        self.last
+    }
+
     /// Notes the end of the run that began last, also of one that ended in a panic.
     pub fn end(&mut self, rows: &mut Rows, failure: &Failure, now: Timestamp) {
         self.last = Some(failure.cause());

@@ -180,6 +180,7 @@ impl Rows {
             segment.duration.as_secs_f64(),
             segment.bytes
         );
+        self.board.counters().recorded(&self.camera, segment.bytes);
         self.wake.notify_one();
         if let Some(codec) = self.codec {
             let (path, picture) =

@@ -112,6 +112,11 @@ impl Machine {
         self.reason.as_deref()
     }
 
+    /// Of the run that lives, or lived last.
+    pub fn frames(&self) -> u64 {
+        self.seen.frames
+    }
+
     /// How long ago the last frame came, in a run that records.
     pub fn frame_age(&self, now: Duration) -> Option<Duration> {
         self.recording_since.map(|_| now.saturating_sub(self.frame_at))

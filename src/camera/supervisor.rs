@@ -22,6 +22,7 @@ use super::tap::Tap;
 use super::template::Template;
 use crate::config::CameraConfig;
 use crate::error::{Error, Kind};
+use crate::heartbeat::Heart;
 use crate::repeats::Repeats;
 use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
@@ -33,6 +34,9 @@ const BREATH: Duration = Duration::from_millis(300);
 const LOOK: Duration = Duration::from_secs(1);
 /// Between two looks, however long the first one took.
 const LEAST_PAUSE: Duration = Duration::from_millis(200);
+
+/// How often a long wait says that it goes on.
+const PULSE: Duration = Duration::from_secs(10);
 
 pub struct Supervisor {
     camera: CameraConfig,
@@ -46,6 +50,9 @@ pub struct Supervisor {
     /// The last run may have left a file without a row.
     strays: bool,
     book: Book,
+    heart: Heart,
+    /// Frames of this run that are counted.
+    counted: u64,
     /// What earlier runs taught; everything else of a run is thrown away with it.
     lessons: Lessons,
 }
@@ -60,7 +67,11 @@ impl Supervisor {
     pub fn new(camera: CameraConfig, template: Template, parts: CameraParts, shutdown: Shutdown) -> Self {
         let codec = template.fixed_codec().unwrap_or(Codec::H264);
         let lessons = Lessons { codec, control_url_fix: false, latches: Latches::default() };
+        let heart = Heart::Camera(camera.name.clone());
+        parts.board.counters().add_camera(&camera.name);
         Self {
+            heart,
+            counted: 0,
             camera,
             template,
             parts,
@@ -82,10 +93,11 @@ impl Supervisor {
         let mut rows = Rows::new(self.camera.name.clone(), store, board, self.parts.wake.clone())
             .with_stills(self.parts.stills.clone());
         for attempt in 0u64.. {
-            if attempt > 0 {
-                self.parts.board.count_reconnect(&self.camera.name);
+            if let (true, Some(cause)) = (attempt > 0, self.book.last()) {
+                self.parts.board.count_reconnect(&self.camera.name, cause);
             }
             machine.begin(self.epoch.elapsed());
+            self.counted = 0;
             self.tell(&machine);
             // a panic must cost this run only
             let failure = catch_unwind(AssertUnwindSafe(|| self.run_once(&mut machine, &mut rows)))
@@ -99,6 +111,7 @@ impl Supervisor {
                 _ if self.shutdown.is_requested() => Next::Stop,
                 next => next,
             };
+            self.parts.board.set_cause(&self.camera.name, failure.cause());
             self.report(&failure, &next);
             if next == Next::Stop || self.pause(&mut machine, &next) {
                 break;
@@ -112,6 +125,7 @@ impl Supervisor {
         }
         machine.ended(&Failure::Stopped, self.epoch.elapsed());
         self.tell(&machine);
+        self.parts.board.heart_ends(&self.heart);
     }
 
     /// Waits until the next run is due. Returns whether the stop was requested.
@@ -121,11 +135,26 @@ impl Supervisor {
             Next::AtOnce => self.shutdown.wait(BREATH),
             Next::Wait(wait) => {
                 self.tell(machine);
-                self.shutdown.wait(*wait)
+                self.rest(*wait)
             }
             Next::Watch(wait) => {
                 self.tell(machine);
                 self.watch(machine, *wait)
+            }
+        }
+    }
+
+    /// Waits, and says meanwhile that it does so by right.
+    fn rest(&self, wait: Duration) -> bool {
+        let until = Instant::now() + wait;
+        loop {
+            self.parts.board.heartbeat(&self.heart);
+            let left = until.saturating_duration_since(Instant::now());
+            if self.shutdown.wait(left.min(PULSE)) {
+                return true;
+            }
+            if left <= PULSE {
+                return false;
             }
         }
     }
@@ -143,6 +172,7 @@ impl Supervisor {
                 return false;
             }
             let answered = reach::look(&self.camera.url, LOOK);
+            self.parts.board.heartbeat(&self.heart);
             took = looked_at.elapsed();
             if machine.heard(answered.is_ok()) {
                 log::debug!("[{}] it answers again", self.camera.name);
@@ -277,6 +307,12 @@ impl Supervisor {
 
     /// Puts the state on the board and into the database, when it changed.
     fn tell(&mut self, machine: &Machine) {
+        self.parts.board.heartbeat(&self.heart);
+        let new = machine.frames().saturating_sub(self.counted);
+        if new > 0 {
+            self.parts.board.counters().frames(&self.camera.name, new);
+            self.counted += new;
+        }
         if let Some(age) = machine.frame_age(self.epoch.elapsed()) {
             self.parts.board.set_frame(&self.camera.name, age);
         }

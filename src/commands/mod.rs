@@ -13,6 +13,7 @@ use crate::segment::{CameraName, Timestamp};
 use crate::shutdown::Shutdown;
 use crate::store::Store;
 
+mod alert;
 mod check;
 mod report;
 mod share;
@@ -67,6 +68,10 @@ pub fn execute(cli: &Cli) -> Result<u8> {
         Command::User(command) => {
             quiet_log()?;
             user::user(&load(&path)?, command)
+        }
+        Command::Alert(command) => {
+            quiet_log()?;
+            alert::alert(&load(&path)?, command)
         }
         Command::Share(command) => {
             quiet_log()?;

@@ -29,7 +29,7 @@ pub(super) fn auth(table: Table<'_>) -> AuthConfig {
 
 fn public(table: &Table<'_>) -> Vec<Area> {
     let mut areas = Vec::new();
-    for text in table.texts("public") {
+    for text in table.texts("public", false).unwrap_or_default() {
         match Area::parse(&text.value) {
             Some(area) if areas.contains(&area) => text.problem("found twice, once is enough"),
             Some(area) => areas.push(area),

@@ -12,7 +12,7 @@ use toml::de::DeTable;
 
 use super::reader::{Env, Reader};
 use super::table::Table;
-use super::{CaptureConfig, Config, camera, sections};
+use super::{CaptureConfig, Config, alert, camera, sections};
 use crate::error::{Error, Kind, Result};
 
 impl Config {
@@ -68,8 +68,10 @@ pub(super) fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Config {
         storage: sections::storage(root.table("storage")),
         s3: sections::s3(root.table("s3")),
         server: sections::server(root.table("server")),
+        alerts: Vec::new(),
         logging: sections::logging(root.table("logging")),
     };
+    config.alerts = alert::alerts(&root, &config.cameras);
     root.finish();
     keep_what_live_lists(&mut config);
     config

@@ -10,6 +10,7 @@ use crate::access::Area;
 use crate::segment::{CameraName, Prefix};
 use crate::tls::{Files, Fingerprint};
 
+mod alert;
 mod auth;
 mod camera;
 mod expand;
@@ -22,6 +23,7 @@ mod table;
 mod tests;
 mod tls;
 
+pub use alert::{AlertConfig, AlertKind, AlertTarget, MqttConfig};
 pub use load::dotenv;
 pub use secret::Secret;
 
@@ -36,6 +38,8 @@ pub struct Config {
     pub storage: StorageConfig,
     pub s3: S3Config,
     pub server: ServerConfig,
+    /// Whom to tell when something is wrong, in the order of the file; names are unique.
+    pub alerts: Vec<AlertConfig>,
     pub logging: LoggingConfig,
 }
 

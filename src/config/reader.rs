@@ -121,7 +121,7 @@ impl<'r> Reader<'r> {
         if let Some((section, _)) = asked.iter().find(|(_, key)| *key == unknown.key) {
             return match section.as_str() {
                 "" => format!("{} is a section of its own, outside of any other", unknown.key),
-                "camera" => "it belongs into [[camera]]".into(),
+                "camera" | "alert" => format!("it belongs into [[{section}]]"),
                 section => format!("it belongs into [{section}]"),
             };
         }

@@ -196,15 +196,18 @@ impl<'r> Table<'r> {
         self.read_text(key, false)
     }
 
-    /// A list of strings; empty if it is missing. One that is no string is noted, and the others are read.
-    pub fn texts(&self, key: &'static str) -> Vec<Text<'r>> {
-        let Some((at, value)) = self.take(key) else { return Vec::new() };
+    /// A list of strings; `None` where the key is missing. One that is no string is noted, and the others are read.
+    pub fn texts(&self, key: &'static str, is_secret: bool) -> Option<Vec<Text<'r>>> {
+        let (at, value) = self.take(key)?;
         let DeValue::Array(items) = value else {
             let what = format!("found {}, allowed a list of strings; write it in [\"…\"]", kind(value));
             self.reader.problem(Some(at), &self.full_path(key), &what);
-            return Vec::new();
+            return Some(Vec::new());
         };
-        items.iter().filter_map(|item| self.as_text(key, item.span().start, item.get_ref(), false)).collect()
+        let text = |item: &toml::Spanned<DeValue<'_>>| {
+            self.as_text(key, item.span().start, item.get_ref(), is_secret)
+        };
+        Some(items.iter().filter_map(text).collect())
     }
 
     /// A string that messages must not show at all.

@@ -51,8 +51,11 @@ impl Route {
             // files of the program, the same everywhere; the page itself is sent to those who may see it
             Route::Page(file) if *file != page::index() => Need::Nothing,
             Route::Page(_) => Need::Area(Area::Page, None),
-            Route::LoginPage | Route::Login | Route::Logout | Route::Preflight => Need::Nothing,
+            Route::LoginPage | Route::Login | Route::Logout | Route::Preflight | Route::Probe(_) => {
+                Need::Nothing
+            }
             Route::Health => Need::Area(Area::Health, None),
+            Route::Metrics => Need::Area(Area::Metrics, None),
             Route::Live(camera)
             | Route::LivePart(camera, ..)
             | Route::LiveSegment(camera, _)

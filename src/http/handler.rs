@@ -161,6 +161,8 @@ impl Handler {
                 };
                 Ok(answer::json(status, &report))
             }
+            Route::Probe(probe) => Ok(self.probe(probe)),
+            Route::Metrics => self.metrics().await,
             Route::Live(camera) => match self.live.hub(&camera) {
                 Some(hub) => self.live_playlist(hub, request, grant).await,
                 // recorded by another process: its closed segments are all that can be seen from here
@@ -320,7 +322,7 @@ impl Handler {
         Refusal::new(status, format!("the recorder cannot {what}: {error}"), hint)
     }
 
-    fn warn(&self, what: &str, error: &Error) {
+    pub(super) fn warn(&self, what: &str, error: &Error) {
         let mut last = self.last_warning.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_none_or(|last| last.elapsed() >= REPEAT) {
             *last = Some(Instant::now());

@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::access::Gate;
 use crate::config::{Mode, ServerConfig};
 use crate::error::Result;
+use crate::heartbeat::Heart;
 use crate::live::Live;
 use crate::segment::CameraName;
 use crate::shutdown::Shutdown;
@@ -34,6 +35,7 @@ mod fuzz;
 mod handler;
 mod listen;
 mod live;
+mod machines;
 mod page;
 mod patience;
 mod places;
@@ -58,6 +60,8 @@ const REQUEST_TIME: Duration = Duration::from_secs(30);
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(10);
 /// How long an answer may stand still.
 const STALLED: Duration = Duration::from_secs(60);
+/// How often the server says that it goes on.
+const PULSE: Duration = Duration::from_secs(2);
 /// Pause after a connection that could not be accepted, usually because open files ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -139,10 +143,15 @@ impl Server {
         let context =
             Context { handler: handler.clone(), tls, limits: self.limits, shutdown: shutdown.clone() };
         let mut refused = false;
+        let mut pulse = tokio::time::interval(PULSE);
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = shutdown.requested() => break,
+                _ = pulse.tick() => {
+                    handler.board.heartbeat(&Heart::Http);
+                    continue;
+                }
                 Some(_) = connections.join_next() => continue,
                 accepted = accept(&self.listener, &places) => accepted.map(|accepted| (accepted, false)),
                 accepted = accept_some(self.redirecting.as_ref(), &places) => {
@@ -170,6 +179,7 @@ impl Server {
                 }
             }
         }
+        handler.board.heart_ends(&Heart::Http);
         drop((self.listener, self.redirecting));
         // streams without an end, and requests that wait for what comes, end now
         handler.live.stop();

@@ -20,6 +20,9 @@ pub enum Route {
     Login,
     Logout,
     Health,
+    /// Whether the parts go on, and whether footage is kept: for machines.
+    Probe(Probe),
+    Metrics,
     /// `live.m3u8` of one camera.
     Live(CameraName),
     /// A part of a live segment.
@@ -47,6 +50,13 @@ pub enum Route {
     Preflight,
 }
 
+/// What a machine asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    Live,
+    Ready,
+}
+
 /// Why there is no answer, in words for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -66,7 +76,7 @@ impl Refusal {
 /// The methods that read.
 pub const ALLOWED: &str = "GET, HEAD, OPTIONS";
 
-const PATHS: &str = "there are /, /live.m3u8, /health, /api/v1/status, and live.m3u8, live.mp4, live.ws, \
+const PATHS: &str = "there are /, /live.m3u8, /health, /metrics, /api/v1/status, and live.m3u8, live.mp4, live.ws, \
                      recent.m3u8, play.mp4 and snapshot.jpg of each camera under /cameras/NAME/";
 
 /// Whether the answer, also a refusal, may be read by pages of other sites.
@@ -132,6 +142,9 @@ fn find<'a>(path: &str, cameras: impl Iterator<Item = &'a CameraName> + Clone) -
         ["login"] => Ok(Route::LoginPage),
         ["logout"] => Ok(Route::Logout),
         ["health"] => Ok(Route::Health),
+        ["health", "live"] => Ok(Route::Probe(Probe::Live)),
+        ["health", "ready"] => Ok(Route::Probe(Probe::Ready)),
+        ["metrics"] => Ok(Route::Metrics),
         ["live.m3u8"] => {
             let first = cameras.clone().next();
             first.map(|name| Route::Live(name.clone())).ok_or_else(|| no_camera("at all", cameras))

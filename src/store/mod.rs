@@ -6,7 +6,7 @@
 //! Where to find what: `rows` (what capture writes, what viewers read), `queue` and `claim` (the uploader's
 //! moves), `gaps` (time without footage) and `coverage` (what became of a time), `manifests`, `stats`, `recover` and `adopt`
 //! (start after a crash), `retain` with the pure `plan` (what may go), `space` (how full the disk is), `reserve` (the
-//! database's own room on it), `thumbs` (pictures beside the segments), `accounts` (who may look), `verify` (fsck), `connection`, `migrate`, `damage` and `lock` (opening).
+//! database's own room on it), `alerts` (what was told), `accounts` (who may log in), `footage`, `thumbs` (pictures beside the segments), `accounts` (who may look), `verify` (fsck), `connection`, `migrate`, `damage` and `lock` (opening).
 //! The order that keeps footage safe is always the same: a file is complete before its row says so, and a row gives a
 //! file up before the file goes.
 
@@ -18,20 +18,23 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::config::StorageConfig;
 use crate::error::{Error, Kind, Result};
-use crate::segment::{CameraName, FileName, Prefix, RunId, State, Timestamp};
+use crate::segment::{CameraName, Cause, FileName, Prefix, RunId, State, Timestamp};
 use crate::status::CameraState;
 pub use accounts::{SessionRow, ShareRow, UserRow};
+pub use alerts::ToldAlert;
 pub use claim::Moves;
 pub use space::{Low, Space};
 use sql::SqlContext;
 
 mod accounts;
 mod adopt;
+mod alerts;
 mod claim;
 mod connection;
 mod coverage;
 mod damage;
 mod files;
+mod footage;
 mod gaps;
 mod lock;
 mod manifests;
@@ -159,6 +162,21 @@ pub struct CameraStats {
     pub oldest_pending: Option<Timestamp>,
     /// The last state this camera's thread wrote, also from another process.
     pub last_state: Option<(CameraState, Option<String>, Timestamp)>,
+}
+
+/// How much of a camera's time is footage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Footage {
+    pub camera: CameraName,
+    /// From its first run to the end of its newest segment; footage and gaps tile it.
+    pub covered: Duration,
+    pub gaps: Vec<(Cause, Duration)>,
+}
+
+impl Footage {
+    pub fn recorded(&self) -> Duration {
+        self.covered.saturating_sub(self.gaps.iter().map(|(_, gap)| *gap).sum())
+    }
 }
 
 /// A run's end as the manifest and reports need it.

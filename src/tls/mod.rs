@@ -19,10 +19,12 @@ use rustls::sign::CertifiedKey;
 use crate::error::{Context, Error, Kind, Result};
 
 mod fingerprint;
+mod roots;
 #[cfg(test)]
 mod tests;
 
 pub use fingerprint::{Fingerprint, client_for};
+pub use roots::{authority, client};
 
 /// Who the server is: answers every client with the newest good certificate.
 #[derive(Debug)]

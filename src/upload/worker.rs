@@ -20,7 +20,9 @@ use super::s3::S3;
 use super::steps::Steps;
 use super::suspects::Suspects;
 use crate::config::S3Config;
+use crate::counters::RetryCause;
 use crate::error::{Error, Kind};
+use crate::heartbeat::Heart;
 use crate::repeats::Repeats;
 use crate::segment::{Segment, SegmentId, Timestamp};
 use crate::shutdown::Shutdown;
@@ -90,7 +92,8 @@ enum Conditional {
 }
 
 enum Done {
-    Upload(Ended),
+    /// With the time it took.
+    Upload(Ended, Duration),
     Turn(Turn),
     Probe(Found),
     Manifests(Result<usize, Trouble>),
@@ -116,6 +119,7 @@ impl Worker {
         self.board.set_upload(UploadState::Ok, None);
         let mut deadline: Option<Instant> = None;
         loop {
+            self.board.heartbeat(&Heart::Upload);
             self.save().await;
             let started = self.recover().await && self.start_jobs(deadline.is_some());
             if deadline.is_some() && !started && self.state.jobs.is_empty() {
@@ -186,8 +190,9 @@ impl Worker {
 
     fn ended(&mut self, done: Result<(Id, Done), JoinError>) {
         match done {
-            Ok((id, Done::Upload(ended))) => {
+            Ok((id, Done::Upload(ended, took))) => {
                 if let Some(segment) = self.state.in_flight.remove(&id) {
+                    self.count(&segment, &ended, took);
                     self.upload_ended(&segment, ended);
                 }
             }
@@ -208,6 +213,19 @@ impl Worker {
                     self.state.manifests_running = false;
                 }
             }
+        }
+    }
+
+    fn count(&self, segment: &Segment, ended: &Ended, took: Duration) {
+        let counters = self.board.counters();
+        match ended {
+            Ended::Uploaded => counters.uploaded(segment.bytes, took),
+            Ended::Link(trouble) if trouble.misconfigured => counters.retried(RetryCause::Misconfigured),
+            Ended::Link(_) => counters.retried(RetryCause::Link),
+            Ended::Later(_) => counters.retried(RetryCause::Conflict),
+            Ended::Blamed(_) => counters.retried(RetryCause::Object),
+            // the rows tell these
+            Ended::Failed(_) | Ended::Lost(_) => {}
         }
     }
 
@@ -362,5 +380,6 @@ impl Worker {
             }
         }
         self.board.set_upload(UploadState::Stopped, None);
+        self.board.heart_ends(&Heart::Upload);
     }
 }

@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports, reason = "each user of the kit uses a part of it")]
 
 pub mod backlog;
+pub mod broker;
 pub mod browser;
 pub mod camera;
 pub mod clock;
@@ -13,6 +14,7 @@ pub mod files;
 pub mod http;
 pub mod npm;
 pub mod program;
+pub mod receiver;
 pub mod rtsp;
 pub mod s3;
 pub mod settings;

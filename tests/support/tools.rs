@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Output};
 
 /// Debian packages of the tools that tests use.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 17] = [
     ("ffprobe", "ffmpeg"),
     ("chromedriver", "chromium-driver"),
     ("ffmpeg", "ffmpeg"),
@@ -15,6 +15,11 @@ const PACKAGES: [(&str, &str); 12] = [
     ("sqlite3", "sqlite3"),
     ("/sbin/mkfs.ext4", "e2fsprogs"),
     ("mount", "mount"),
+    ("prometheus", "prometheus"),
+    ("promtool", "prometheus"),
+    ("mosquitto", "mosquitto"),
+    ("mosquitto_passwd", "mosquitto"),
+    ("mosquitto_sub", "mosquitto-clients"),
     ("gst-launch-1.0", "gstreamer1.0-tools"),
 ];
 

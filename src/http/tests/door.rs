@@ -100,6 +100,9 @@ const ROUTES: &[(&str, &str, &[Who])] = &[
     ("GET", "/login", &ALL),
     ("OPTIONS", "/live.m3u8", &ALL),
     ("GET", "/health", ADMIN),
+    ("GET", "/metrics", ADMIN),
+    ("GET", "/health/live", &ALL),
+    ("GET", "/health/ready", &ALL),
     ("GET", "/live.m3u8", LIVE),
     ("GET", "/cameras/gate/live.m3u8", LIVE),
     ("GET", "/cameras/yard/live.m3u8", PAGE),
@@ -211,6 +214,26 @@ async fn a_public_area_is_open_and_the_others_are_not() {
     let got = guarded.as_who(Who::Viewer, "GET", path).await;
     assert_eq!(got.header("access-control-allow-origin"), None);
     assert_eq!(got.header("cache-control"), Some("private, max-age=31536000, immutable"));
+    guarded.world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_playlist_by_password_brings_a_pass_for_looking_only() {
+    let guarded = Guarded::new(&[]).await;
+    let got = guarded.as_who(Who::Admin, "GET", "/cameras/gate/recent.m3u8").await;
+    let cookie = got.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("cctv_pass=") && cookie.contains("; HttpOnly; SameSite=Strict"), "{cookie}");
+    assert!(cookie.contains("; Max-Age=120;"), "{cookie}");
+    let shown = [("Cookie", cookie.split(';').next().unwrap())];
+    let path = "/cameras/gate/segments/segment_1763906400.ts";
+    assert_eq!(guarded.world.ask("GET", path, &shown).await.status, 200);
+    let again = guarded.world.ask("GET", "/cameras/gate/recent.m3u8", &shown).await;
+    assert_eq!((again.status, again.header("set-cookie")), (200, None), "a pass brings no other");
+    // an administrator's, too
+    assert_eq!(guarded.world.ask("GET", "/api/v1/shares", &shown).await.status, 403);
+    // who comes by a link gets none
+    let by_link = guarded.as_who(Who::Link, "GET", "/cameras/gate/recent.m3u8").await;
+    assert_eq!((by_link.status, by_link.header("set-cookie")), (200, None));
     guarded.world.stop().await;
 }
 

@@ -120,7 +120,11 @@ impl Worker {
             multipart_threshold_bytes: self.config.multipart_threshold_bytes,
         };
         let (s3, path, task_segment) = (self.s3.clone(), self.store.path(&segment), segment.clone());
-        let upload = async move { Done::Upload(attempt::run(&s3, &task_segment, &path, options).await) };
+        let upload = async move {
+            let began = Instant::now();
+            let ended = attempt::run(&s3, &task_segment, &path, options).await;
+            Done::Upload(ended, began.elapsed())
+        };
         let task = self.state.jobs.spawn(upload);
         self.state.in_flight.insert(task.id(), segment);
     }
