@@ -14,8 +14,9 @@
 //!
 //! **The row is the queue**: uploader, playlists, manifests and retention read rows and never call each other;
 //! channels only say "look now". Folders on one level do not import each other; [`app`] wires them:
-//! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`]} → [`access`] → {[`store`],
-//! [`live`], [`stills`], [`replay`]} → {[`segment`], [`status`], [`repeats`], [`error`]}.
+//! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`], [`alert`], [`watchdog`]} →
+//! {[`access`], [`metrics`]} → {[`store`], [`live`], [`stills`], [`replay`]} → {[`segment`], [`status`], [`counters`],
+//! [`heartbeat`], [`repeats`], [`error`]}.
 //!
 //! **Live** is a second way out of the same encoded frames, because bytes leave hlssink2 in whole GOPs only. A
 //! probe on the sink's pad shows each frame to [`live`] while somebody watches; there it becomes a fragment of MP4,
@@ -32,6 +33,10 @@
 //! **Who may look** is asked once per request, before its route is followed: each route says what it needs
 //! (`http/door.rs`), [`access`] finds out who asks (session cookie, HTTP Basic, a link's token) and has the one rule,
 //! [`access::decide`]. Users, sessions and links are rows, so that commands and several processes share them.
+//!
+//! **Operators** are told in three ways, all from the notice board ([`status`]) and totals that the database keeps:
+//! [`metrics`] makes `/metrics` of them at each scrape, [`alert`] tells people once when a trouble begins and once when it
+//! ends, [`watchdog`] tells systemd that every part still beats ([`heartbeat`]).
 //!
 //! # Words
 //! One word for one thing: *camera* · *run* (one life of one camera's pipeline, numbered in the database) ·

@@ -60,11 +60,10 @@ fn a_refusing_a_frozen_camera_and_an_outage_are_told_once_each_and_nothing_else_
     let login = Some(("admin".to_owned(), "another".to_owned()));
     let shed = Camera::start(CameraOptions { login, ..CameraOptions::default() }).unwrap();
     let mut settings = Settings::new(&bucket.server);
-    settings.camera("gate", &gate).camera("shed", &shed).set("alert", webhook(&receiver));
-    settings.set("capture.mode", "passthrough");
+    settings.camera("gate", &gate).camera("shed", &shed).for_camera("password", "wrong");
+    settings.set("alert", webhook(&receiver)).set("capture.mode", "passthrough");
     let mut workspace = Workspace::new(&settings, &bucket.server);
     workspace.set_env("HOOK_SECRET", SECRET);
-    workspace.set_env("CAMERA_PASSWORD", "wrong");
     let program = Program::start(&workspace);
     uploaded(&workspace, "gate", 2);
     told(&receiver, &["camera-denied begin shed"]);

@@ -3,6 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use nix::sys::ptrace;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::scene::{Bucket, LIMIT, camera, uploaded};
 use crate::support::tools::{output, spawn};
+use crate::support::wait::throughout;
 use crate::support::{Program, Settings, Workspace, eventually, http};
 
 const PASSWORD: &str = "Scrapes-for-9";
@@ -128,9 +130,9 @@ fn prometheus_scrapes_by_password_and_its_alerts_see_a_dead_camera() {
     });
 }
 
-/// What the service manager was told.
+/// What the service manager was told. It reads all the time, as systemd does: who tells waits until it is heard.
 struct Manager {
-    socket: UnixDatagram,
+    told: Receiver<String>,
 }
 
 impl Manager {
@@ -139,27 +141,33 @@ impl Manager {
         let socket = UnixDatagram::bind(&path).unwrap();
         workspace.set_env("NOTIFY_SOCKET", path.to_str().unwrap());
         workspace.set_env("WATCHDOG_USEC", &watchdog.as_micros().to_string());
-        Manager { socket }
+        let (sender, told) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length) = socket.recv(&mut buffer) {
+                if sender.send(String::from_utf8_lossy(&buffer[..length]).into_owned()).is_err() {
+                    break;
+                }
+            }
+        });
+        Manager { told }
     }
 
-    /// The next message within the limit.
-    fn next(&self, limit: Duration) -> Option<String> {
-        self.socket.set_read_timeout(Some(limit)).unwrap();
-        let mut buffer = [0; 4096];
-        let length = self.socket.recv(&mut buffer).ok()?;
-        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    /// Forgets what was told so far.
+    fn forget(&self) {
+        while self.told.try_recv().is_ok() {}
     }
 
     #[track_caller]
     fn wait_for(&self, what: &str) -> String {
-        let mut told = Vec::new();
-        while let Some(message) = self.next(LIMIT) {
+        let mut others = Vec::new();
+        while let Ok(message) = self.told.recv_timeout(LIMIT) {
             if message.contains(what) {
                 return message;
             }
-            told.push(message);
+            others.push(message);
         }
-        panic!("the service manager was never told {what}, but {told:?}");
+        panic!("the service manager was never told {what}, but {others:?}");
     }
 }
 
@@ -231,15 +239,17 @@ fn a_camera_thread_that_hangs_is_told_and_starves_the_watchdog() {
     let frozen = Frozen::new(thread);
     program.wait_for_log(
         Duration::from_secs(200),
-        "camera gate has stood still for 121 s; the service manager will start the program anew",
+        "camera gate has stood still for 120 s; the service manager will start the program anew",
     );
     let answer = program.get("/health/live");
     assert_eq!(answer.status, 503);
     assert!(!answer.text().contains("gate"), "anybody may ask: {}", answer.text());
     assert_eq!(program.get("/health/ready").status, 200);
-    while manager.next(Duration::from_millis(1)).is_some() {}
-    let told = (0..8).filter_map(|_| manager.next(Duration::from_secs(1)));
-    assert!(!told.collect::<Vec<_>>().iter().any(|told| told.contains("WATCHDOG")), "it is fed no more");
+    manager.forget();
+    throughout(Duration::from_secs(8), "the watchdog is fed no more", || {
+        let fed = manager.told.try_iter().find(|told| told.contains("WATCHDOG"));
+        fed.map_or(Ok(()), Err)
+    });
     // it was no more than slow
     drop(frozen);
     program.wait_for_log(LIMIT, "camera gate goes on again");

@@ -3,10 +3,10 @@
 //! One for each `[[alert]]`. Each trouble is told once when it begins and once when it ends:
 //! - it begins when it lasted for `min_duration`. Time without it counts backwards, so that a camera that is away most of
 //!   the time is told, and one that was away for a moment is not;
-//! - it ends when it was gone for `min_duration` (at least [`LEAST_CALM`]), twice as long for each time it was told in the
-//!   last hour: what comes and goes all day becomes one alert.
+//! - it ends when it was gone for `min_duration` (at least [`LEAST_CALM`]), twice as long for each time it was told since
+//!   there was none for an hour: what comes and goes all day becomes one alert.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::condition::{Condition, Presence};
@@ -16,17 +16,17 @@ use crate::segment::Timestamp;
 
 const LEAST_CALM: Duration = Duration::from_secs(1);
 const LONGEST_CALM: Duration = Duration::from_secs(3600);
-/// For so long a begin is remembered.
+/// After so long without trouble all is forgotten.
 const MEMORY: Duration = Duration::from_secs(3600);
 /// More begins than this change nothing any more.
-const MOST_BEGINS: usize = 12;
+const MOST_BEGINS: u32 = 12;
 
 #[derive(Debug)]
 pub struct Ledger {
     min_duration: Duration,
     entries: BTreeMap<Key, Entry>,
-    /// When each was told to begin, lately.
-    begins: BTreeMap<Key, VecDeque<Duration>>,
+    /// How often each was told to begin, and when there was trouble with it last.
+    begins: BTreeMap<Key, (u32, Duration)>,
     looked_at: Option<Duration>,
 }
 
@@ -106,11 +106,8 @@ impl Ledger {
         }
         entry.told = true;
         let began_at = entry.began_at;
-        let begins = self.begins.entry(key.clone()).or_default();
-        begins.push_back(clock);
-        if begins.len() > MOST_BEGINS {
-            begins.pop_front();
-        }
+        let (begins, _) = self.begins.entry(key.clone()).or_default();
+        *begins = (*begins + 1).min(MOST_BEGINS);
         Some(Event::begin(key.clone(), condition.message.clone(), began_at))
     }
 
@@ -141,17 +138,19 @@ impl Ledger {
     }
 
     fn calm(&self, key: &Key) -> Duration {
-        let begins = self.begins.get(key).map_or(0, VecDeque::len);
-        let doublings = u32::try_from(begins.saturating_sub(1)).unwrap_or(u32::MAX).min(MOST_BEGINS as u32);
+        let doublings = self.begins.get(key).map_or(0, |(begins, _)| begins.saturating_sub(1));
         let calm = self.min_duration.max(LEAST_CALM);
         calm.saturating_mul(1 << doublings).min(LONGEST_CALM.max(calm))
     }
 
     fn forget(&mut self, clock: Duration) {
-        for begins in self.begins.values_mut() {
-            begins.retain(|at| clock.saturating_sub(*at) < MEMORY);
-        }
-        self.begins.retain(|_, begins| !begins.is_empty());
+        let entries = &self.entries;
+        self.begins.retain(|key, (_, trouble)| {
+            if entries.contains_key(key) {
+                *trouble = clock;
+            }
+            clock.saturating_sub(*trouble) < MEMORY
+        });
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::error::{Kind, Result};
 
+mod alerts;
 mod bad;
 mod fuzz;
 mod sample;

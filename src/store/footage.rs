@@ -59,21 +59,21 @@ mod tests {
         let bench = bench();
         let run = bench.run("cam");
         bench.segment("cam", run, HOUR);
-        bench.segment("cam", run, HOUR + 30);
+        bench.segment("cam", run, HOUR + 14);
         let now = || {
             let footage = bench.store.footage().unwrap();
             let gaps = footage[0].gaps.iter().map(|(cause, gap)| (*cause, gap.as_secs()));
             (footage[0].camera.clone(), footage[0].covered.as_secs(), gaps.collect::<Vec<_>>())
         };
-        assert_eq!(now(), (cam("cam"), 40, vec![(Cause::Quiet, 20)]));
-        bench.sql("UPDATE gaps SET end_ms = end_ms - 5000, cause = 'disk'");
-        assert_eq!(now().2, [(Cause::Disk, 15), (Cause::Quiet, 0)]);
+        assert_eq!(now(), (cam("cam"), 24, vec![(Cause::Clock, 4)]));
+        bench.sql("UPDATE gaps SET end_ms = end_ms - 1000, cause = 'disk'");
+        assert_eq!(now().2, [(Cause::Disk, 3), (Cause::Clock, 0)]);
         bench.sql(
             "INSERT INTO gaps (camera, start_ms, end_ms, cause, reason) VALUES ('cam', 1, 2001, 'disk', '')",
         );
-        assert_eq!(now().2, [(Cause::Disk, 17), (Cause::Quiet, 0)]);
+        assert_eq!(now().2, [(Cause::Disk, 5), (Cause::Clock, 0)]);
         bench.sql("DELETE FROM gaps");
-        assert_eq!(now().2, [(Cause::Disk, 0), (Cause::Quiet, 0)]);
+        assert_eq!(now().2, [(Cause::Disk, 0), (Cause::Clock, 0)]);
         assert!(bench.store.database_bytes() > 10_000);
     }
 }

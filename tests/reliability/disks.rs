@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::small_disk::{Size, SmallDisk, may_mount};
 use super::table::Scenario;
+use crate::alerts;
 use crate::scene::{Bucket, LIMIT, Row, assert_nothing_lost_or_doubled, camera_state, rows};
+use crate::support::receiver::Receiver;
 use crate::support::{Camera, CameraOptions, Program, Settings, Workspace, eventually, tools};
 
 const MB: u64 = 1 << 20;
@@ -180,7 +182,13 @@ fn healed(program: &Program<'_>, scenario: &Scenario, since: Instant) {
 }
 
 fn fills_up(scenario: &Scenario) {
-    let mut place = Place::new(Size { mb: 48, inodes: 512 }, |_| {});
+    let receiver = Receiver::start();
+    let alert = alerts::alert(&[
+        ("type", "webhook".into()),
+        ("url", receiver.url("/").into()),
+        ("backlog_minutes", 60.into()),
+    ]);
+    let mut place = Place::new(Size { mb: 48, inodes: 512 }, |settings| drop(settings.set("alert", alert)));
     place.bucket.server.stop();
     place.add_backlog(8);
     // room for two seconds until it is low, and for some more until something must go
@@ -206,6 +214,13 @@ fn fills_up(scenario: &Scenario) {
     let oldest: Vec<i64> = dropped.iter().map(|row| row.start_ms).collect();
     assert_eq!(oldest, starts[..oldest.len()], "the oldest went, and nothing else");
     assert_eq!(program.health()["storage"]["dropped"], dropped.len());
+    // the segments of long ago are an old backlog, too
+    let expected = ["backlog begin", "backlog end", "disk-low begin", "disk-low end", "footage-lost begin"];
+    eventually(LIMIT, "exactly these alerts", || {
+        let mut told = receiver.told();
+        told.sort();
+        if told == expected { Ok(()) } else { Err(format!("{told:?}")) }
+    });
     let said = program.log().iter().any(|line| line.contains("dropped before S3 had them"));
     assert!(said && program.log().iter().any(|line| line.contains("well again")));
     place.end(program, scenario);
