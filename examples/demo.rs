@@ -90,7 +90,7 @@ fn start_pipeline(config: Config, shutdown: &Shutdown) -> Result<JoinHandle<Resu
     let shutdown = shutdown.clone();
     std::thread::Builder::new()
         .name("pipeline".into())
-        .spawn(move || app::run(config, Parts::ALL, shutdown))
+        .spawn(move || app::run(config.clone(), Parts::ALL, shutdown, Box::new(move || Ok(config.clone()))))
         .context(Kind::Internal, || "start the pipeline's thread")
 }
 
@@ -154,7 +154,7 @@ fn set_secrets(folder: &Path) -> Result<()> {
     );
     fs::write(&file, text).context(Kind::Disk, || format!("write {}", file.display()))?;
     dotenvy::from_path_override(&file).context(Kind::Config, || format!("load {}", file.display()))?;
-    config::dotenv(&folder.join("config.toml"))
+    config::dotenv(&folder.join("config.toml")).map(drop)
 }
 
 /// An empty folder for this run. Only one that an earlier demo made is wiped.

@@ -235,6 +235,15 @@ impl Board {
         }
     }
 
+    /// The camera is no longer in the configuration.
+    pub fn forget_camera(&self, name: &CameraName) {
+        let mut board = self.lock();
+        board.cameras.remove(name);
+        board.pictures.remove(name);
+        board.causes.remove(name);
+        board.unwritten.remove(name);
+    }
+
     /// `cause`: why the run before ended.
     pub fn count_reconnect(&self, name: &CameraName, cause: Cause) {
         self.counters.reconnected(name, cause);

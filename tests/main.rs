@@ -20,6 +20,7 @@ mod players;
 mod playlists;
 mod recording;
 mod reliability;
+mod reload;
 mod scene;
 mod secrets;
 mod self_test;

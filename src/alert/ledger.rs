@@ -65,7 +65,7 @@ impl Ledger {
         }
         for condition in conditions {
             match condition.presence {
-                Presence::Present => events.extend(self.present(condition, passed, clock, now)),
+                Presence::Present => events.extend(self.present(condition, passed, now)),
                 Presence::Hushed => self.hushed(&condition.key),
                 Presence::Unknown => {
                     if let Some(entry) = self.entries.get_mut(&condition.key) {
@@ -77,13 +77,7 @@ impl Ledger {
         events
     }
 
-    fn present(
-        &mut self,
-        condition: &Condition,
-        passed: Duration,
-        clock: Duration,
-        now: Timestamp,
-    ) -> Option<Event> {
+    fn present(&mut self, condition: &Condition, passed: Duration, now: Timestamp) -> Option<Event> {
         let key = &condition.key;
         let entry = match self.entries.get_mut(key) {
             Some(entry) => {

@@ -5,12 +5,14 @@
 //! because nobody may be there to start it again.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
-use super::{Parts, Prepared, Running, describe};
+use super::reload::Wish;
+use super::running::Running;
+use super::{Again, Parts, Prepared, describe};
 use crate::camera;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -35,11 +37,13 @@ pub(super) struct Recorder {
     pub runtime: Runtime,
     pub shutdown: Shutdown,
     pub watchdog: Mutex<Watchdog>,
+    pub again: Again,
+    pub wish: Arc<Wish>,
 }
 
 impl Recorder {
     /// Until the stop is asked for.
-    pub fn run(&self) -> Result<()> {
+    pub fn run(&mut self) -> Result<()> {
         for life in 0.. {
             let calm = (CALM * life).min(LONGEST_CALM);
             match self.live(calm)? {
@@ -60,7 +64,7 @@ impl Recorder {
 
     /// One life of all parts over one database. Returns why there must be another, or `None` when it was asked to
     /// stop; `calm` must pass before there is another.
-    fn live(&self, calm: Duration) -> Result<Option<Reopen>> {
+    fn live(&mut self, calm: Duration) -> Result<Option<Reopen>> {
         let (store, opened) = Store::open_for_recording(&self.config.storage, &self.config.s3.prefix)?;
         let locks: Vec<RoleLock> = self.parts.roles().map(|role| store.lock(role)).collect::<Result<_>>()?;
         self.tell(&opened);
@@ -80,12 +84,12 @@ impl Recorder {
             }
             Err(error) => return Err(error),
         };
-        let running =
+        let mut running =
             Running::start(&self.config, self.parts, &self.prepared, &store, &self.board, &self.runtime)?;
         log::info!("ready: {}", describe(&self.config, self.parts));
         self.board.set_ready(true);
         self.watchdog().ready();
-        let next = self.watch(&running, &store, calm, unrecovered);
+        let next = self.watch(&mut running, &store, calm, unrecovered);
         self.board.set_ready(false);
         if next.is_none() {
             self.watchdog().stopping();
@@ -95,10 +99,17 @@ impl Recorder {
         Ok(next)
     }
 
-    fn watch(&self, running: &Running, store: &Store, calm: Duration, unrecovered: bool) -> Option<Reopen> {
+    fn watch(
+        &mut self,
+        running: &mut Running,
+        store: &Store,
+        calm: Duration,
+        unrecovered: bool,
+    ) -> Option<Reopen> {
         let began = Instant::now();
         while !self.shutdown.wait(WATCH) {
-            running.live.sweep();
+            running.sweep();
+            self.reload_if_asked(running);
             self.watchdog().tick(&self.board, store);
             if let Some(name) = running.ended_part() {
                 log::error!("[{name}] ended by itself; stopping everything, so that it is started again");
@@ -115,7 +126,7 @@ impl Recorder {
         None
     }
 
-    fn watchdog(&self) -> MutexGuard<'_, Watchdog> {
+    pub(super) fn watchdog(&self) -> MutexGuard<'_, Watchdog> {
         self.watchdog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -194,11 +194,11 @@ impl Supervisor {
             Err(error) => return Failure::Pipeline(error.to_string()),
         };
         if let Some(slot) = self.parts.stills.of(&self.camera.name) {
-            glimpse::watch(&parts.pipeline, &parts.sink_pad, slot);
+            glimpse::watch(&parts.pipeline, &parts.sink_pad, &slot);
         }
         let shutdown = self.shutdown.clone();
         let hub = self.parts.live.hub(&self.camera.name);
-        let tap = hub.map(|hub| Tap::new(hub.clone(), &parts.sink_pad, &parts.bus));
+        let tap = hub.map(|hub| Tap::new(hub, &parts.sink_pad, &parts.bus));
         let run = Run {
             id,
             parts,

@@ -81,7 +81,8 @@ pub fn execute(cli: &Cli) -> Result<u8> {
 }
 
 fn run(path: &Path, parts: Parts) -> Result<u8> {
-    let config = load(path)?;
+    let from_file = config::dotenv(path)?;
+    let config = Config::load(path, &|name| std::env::var(name).ok())?;
     if parts == Parts::SERVE && !config.server.enabled {
         return Err(Error::new(
             Kind::Config,
@@ -90,7 +91,9 @@ fn run(path: &Path, parts: Parts) -> Result<u8> {
     }
     logging::init(&logging_of(&config.logging, parts))?;
     log::info!("cctv-s3-pipeline {} starts with {}", env!("CARGO_PKG_VERSION"), path.display());
-    app::run(config, parts, Shutdown::new())?;
+    let path = path.to_owned();
+    let again = move || config::again(&path, &from_file);
+    app::run(config, parts, Shutdown::new(), Box::new(again))?;
     Ok(0)
 }
 

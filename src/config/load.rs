@@ -124,21 +124,56 @@ fn env_path(config_path: &Path) -> PathBuf {
 ///
 /// Call before the first thread: the environment is not safe to change under readers in C.
 ///
+/// Returns the names that came from the file.
+///
 /// # Errors
 /// [`Kind::Config`] with file and line, never with the line's content.
-pub fn dotenv(config_path: &Path) -> Result<()> {
+pub fn dotenv(config_path: &Path) -> Result<Vec<String>> {
+    let set = read_env(config_path)?;
+    let new = set.into_iter().filter(|(name, _)| std::env::var_os(name).is_none());
+    let text: Vec<(String, String)> = new.collect();
+    load_env(config_path)?;
+    Ok(text.into_iter().map(|(name, _)| name).collect())
+}
+
+/// The configuration as it is now, for a process that runs: `from_file` are the names that [`dotenv`] returned. Their
+/// values are read again, and the environment of the process stays as it is.
+///
+/// # Errors
+/// As [`Config::load`] and [`dotenv`].
+pub fn again(config_path: &Path, from_file: &[String]) -> Result<Config> {
+    let file = read_env(config_path)?;
+    Config::load(config_path, &|name| {
+        let real = std::env::var(name).ok().filter(|_| !from_file.iter().any(|known| known == name));
+        real.or_else(|| file.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
+    })
+}
+
+/// What the `.env` beside the config file sets, in its order; of two of a name the first counts.
+fn read_env(config_path: &Path) -> Result<Vec<(String, String)>> {
     let path = env_path(config_path);
-    let bytes = match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+    let Some(text) = env_text(&path)? else { return Ok(Vec::new()) };
+    Ok(dotenvy::from_read_iter(text.as_bytes()).filter_map(std::result::Result::ok).collect())
+}
+
+fn load_env(config_path: &Path) -> Result<()> {
+    let path = env_path(config_path);
+    let Some(text) = env_text(&path)? else { return Ok(()) };
+    dotenvy::from_read(text.as_bytes())
+        .map_err(|_| Error::new(Kind::Config, format!("load {}: it cannot be parsed", path.display())))
+}
+
+/// Checked; `None` where there is no such file.
+fn env_text(path: &Path) -> Result<Option<String>> {
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
             let message = format!("read {}: {error}; let this user read it, or take it away", path.display());
             return Err(Error::new(Kind::Config, message));
         }
         Ok(bytes) => bytes,
     };
-    let text = checked_env(&path, &utf8(&path, bytes)?)?;
-    dotenvy::from_read(text.as_bytes())
-        .map_err(|_| Error::new(Kind::Config, format!("load {}: it cannot be parsed", path.display())))
+    checked_env(path, &utf8(path, bytes)?).map(Some)
 }
 
 /// The text of an `.env` in which every line can be read, without its byte order mark and with a last line end.

@@ -24,7 +24,7 @@ mod tests;
 mod tls;
 
 pub use alert::{AlertConfig, AlertKind, AlertTarget, MqttConfig};
-pub use load::dotenv;
+pub use load::{again, dotenv};
 pub use secret::Secret;
 
 /// The sample file, which documents every key.

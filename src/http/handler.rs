@@ -16,7 +16,7 @@ use super::replay::Replays;
 use super::report::{Facts, Report, Verdict};
 use super::route::{Refusal, Route, is_media, route};
 use super::socket::{self, Session};
-use super::{ServedCamera, door, file, live, page, playlist};
+use super::{Cameras, ServedCamera, door, file, live, page, playlist};
 use crate::access::{Gate, Grant};
 use crate::error::{Error, Kind, Result};
 use crate::live::{Hub, Live, Rendered, Unavailable};
@@ -36,7 +36,7 @@ const FIRST_PICTURE: Duration = Duration::from_secs(8);
 const REPEAT: Duration = Duration::from_secs(60);
 
 pub struct Handler {
-    pub(super) cameras: Vec<ServedCamera>,
+    pub(super) cameras: Cameras,
     live_segments: usize,
     pub(super) store: Store,
     pub(super) board: Board,
@@ -67,7 +67,7 @@ impl Gathered {
 }
 
 impl Handler {
-    pub fn new(cameras: Vec<ServedCamera>, live_segments: usize, store: Store, board: Board) -> Handler {
+    pub fn new(cameras: Cameras, live_segments: usize, store: Store, board: Board) -> Handler {
         Handler {
             cameras,
             live_segments,
@@ -89,7 +89,8 @@ impl Handler {
         let begun = Instant::now();
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let path = uri.path();
-        let names = self.cameras.iter().map(|camera| &camera.name);
+        let cameras = self.cameras.now();
+        let names = cameras.iter().map(|camera| &camera.name);
         let routed = route(request.method(), path, names);
         let (mut answer, session) = match self.admit(&routed, &request).await {
             Ok((caller, need, grant)) => {
@@ -164,16 +165,16 @@ impl Handler {
             Route::Probe(probe) => Ok(self.probe(probe)),
             Route::Metrics => self.metrics().await,
             Route::Live(camera) => match self.live.hub(&camera) {
-                Some(hub) => self.live_playlist(hub, request, grant).await,
+                Some(hub) => self.live_playlist(&hub, request, grant).await,
                 // recorded by another process: its closed segments are all that can be seen from here
                 None => self.playlist(camera, self.live_segments, request, grant).await,
             },
-            Route::LivePart(camera, segment, part) => live::part(self.hub(&camera)?, segment, part).await,
-            Route::LiveSegment(camera, segment) => live::segment(self.hub(&camera)?, segment),
-            Route::LiveInit(camera, id) => live::init(self.hub(&camera)?, id),
+            Route::LivePart(camera, segment, part) => live::part(&*self.hub(&camera)?, segment, part).await,
+            Route::LiveSegment(camera, segment) => live::segment(&*self.hub(&camera)?, segment),
+            Route::LiveInit(camera, id) => live::init(&*self.hub(&camera)?, id),
             Route::LiveStream(camera) => {
                 let hub = self.hub(&camera)?;
-                let stream = live::endless(request.method(), hub, self.patience(&camera)).await;
+                let stream = live::endless(request.method(), &hub, self.patience(&camera)).await;
                 stream.map_err(|why| self.explain(&camera, why))
             }
             // taken before: it needs the whole connection
@@ -188,7 +189,7 @@ impl Handler {
         }
     }
 
-    fn hub(&self, camera: &CameraName) -> Result<&Arc<Hub>, Refusal> {
+    fn hub(&self, camera: &CameraName) -> Result<Arc<Hub>, Refusal> {
         self.live.hub(camera).ok_or_else(|| {
             let hint = "open live.m3u8 or recent.m3u8 here, or ask the process that records";
             Refusal::new(503, format!("camera {camera} is recorded by another process"), hint)
@@ -213,7 +214,7 @@ impl Handler {
         camera: CameraName,
         request: &mut Request<Incoming>,
     ) -> Result<(Answer, Session), Refusal> {
-        let hub = self.hub(&camera)?.clone();
+        let hub = self.hub(&camera)?;
         socket::answer(request, camera, self.board.clone(), move || hub.viewer())
     }
 
@@ -238,7 +239,8 @@ impl Handler {
         request: &Request<Incoming>,
         grant: &Grant,
     ) -> Result<Answer, Refusal> {
-        let target = self.cameras.iter().find(|served| served.name == camera);
+        let cameras = self.cameras.now();
+        let target = cameras.iter().find(|served| served.name == camera);
         let target = target.map(|served| served.segment_duration).unwrap_or_default();
         let name = camera.clone();
         let text = self
@@ -280,7 +282,7 @@ impl Handler {
     }
 
     async fn report(&self) -> Report {
-        Report::new(&self.gather().await.facts(&self.cameras, Timestamp::now()))
+        Report::new(&self.gather().await.facts(&self.cameras.now(), Timestamp::now()))
     }
 
     /// A database that does not answer is part of the report, not a reason to give none.

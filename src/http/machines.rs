@@ -52,7 +52,7 @@ impl Handler {
         let sizes =
             tokio::task::spawn_blocking(move || (store.free_bytes().ok(), store.database_bytes())).await;
         let (free_bytes, database_bytes) = sizes.unwrap_or_default();
-        let cameras: Vec<CameraName> = self.cameras.iter().map(|camera| camera.name.clone()).collect();
+        let cameras: Vec<CameraName> = self.cameras.now().iter().map(|camera| camera.name.clone()).collect();
         let text = metrics::text(&metrics::Facts {
             snapshot: &snapshot,
             counters: self.board.counters(),

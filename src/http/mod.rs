@@ -14,11 +14,10 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::access::Gate;
-use crate::config::{Mode, ServerConfig};
+use crate::config::ServerConfig;
 use crate::error::Result;
 use crate::heartbeat::Heart;
 use crate::live::Live;
-use crate::segment::CameraName;
 use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::stills::Stills;
@@ -27,6 +26,7 @@ use crate::tls::Identity;
 
 mod answer;
 mod api;
+mod cameras;
 mod connection;
 mod door;
 mod file;
@@ -50,6 +50,7 @@ mod stills;
 #[cfg(test)]
 mod tests;
 
+pub use cameras::{Cameras, ServedCamera};
 use connection::{Context, Limits};
 use handler::Handler;
 pub use listen::Inherited;
@@ -65,15 +66,6 @@ const PULSE: Duration = Duration::from_secs(2);
 /// Pause after a connection that could not be accepted, usually because open files ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// One camera, as the server needs to know it.
-#[derive(Clone, Debug)]
-pub struct ServedCamera {
-    pub name: CameraName,
-    /// Target length of a segment, for TARGETDURATION.
-    pub segment_duration: Duration,
-    pub mode: Mode,
-}
-
 /// A bound server; nothing is answered before [`Server::run`].
 pub struct Server {
     listener: TcpListener,
@@ -87,11 +79,11 @@ pub struct Server {
 
 impl Server {
     /// Binds the port, unless `inherited` is one, and reads the certificate, so that what is wrong with either is an
-    /// error at start. `cameras` in the order of the file.
+    /// error at start. `cameras` may change while it runs.
     pub async fn bind(
         config: &ServerConfig,
         inherited: &Inherited,
-        cameras: Vec<ServedCamera>,
+        cameras: Cameras,
         store: Store,
         board: Board,
     ) -> Result<Server> {

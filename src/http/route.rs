@@ -276,7 +276,6 @@ mod tests {
             ("/ui/", 404),
             ("/ui/index.htm", 404),
             ("/ui/..%2fhandler.rs", 404),
-            ("/metrics", 404),
             ("/cameras", 404),
             ("/cameras/", 404),
             ("/cameras/cellar/live.m3u8", 404),

@@ -4,7 +4,7 @@
 //! waits for a viewer, touches a disk or knows GStreamer. A camera that nobody watches sends nothing in here.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::segment::{CameraName, Timestamp};
 
@@ -35,7 +35,7 @@ const EPOCH_SECONDS: i64 = 1_735_689_600;
 
 /// The live streams of all cameras; cloning shares them.
 #[derive(Clone, Default)]
-pub struct Live(Arc<BTreeMap<CameraName, Arc<Hub>>>);
+pub struct Live(Arc<RwLock<BTreeMap<CameraName, Arc<Hub>>>>);
 
 impl Live {
     /// Each camera with the moment its numbers begin at (now, or the end of its newest segment where the clock was set
@@ -46,26 +46,44 @@ impl Live {
     /// an array with a place for each, and spends half a second on every playlist where they count seconds. They
     /// begin with this moment's hours and the runs so far, and rise by at most one with each further run.
     pub fn new(cameras: impl IntoIterator<Item = (CameraName, Timestamp, u64)>) -> Live {
-        let hub = |(name, from, runs): (CameraName, Timestamp, u64)| {
-            let sequence = u64::try_from(from.epoch_seconds() - EPOCH_SECONDS).unwrap_or(0);
-            let discontinuity = sequence / 3600 + runs;
-            (name.clone(), Arc::new(Hub::new(name, sequence, discontinuity)))
-        };
-        Live(Arc::new(cameras.into_iter().map(hub).collect()))
+        let live = Live::default();
+        for (name, from, runs) in cameras {
+            live.add(name, from, runs);
+        }
+        live
+    }
+
+    /// One more camera, as in [`Live::new`].
+    pub fn add(&self, name: CameraName, from: Timestamp, runs: u64) {
+        let sequence = u64::try_from(from.epoch_seconds() - EPOCH_SECONDS).unwrap_or(0);
+        let discontinuity = sequence / 3600 + runs;
+        let hub = Arc::new(Hub::new(name.clone(), sequence, discontinuity));
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name, hub);
+    }
+
+    /// Ends a camera's streams for good.
+    pub fn remove(&self, camera: &CameraName) {
+        if let Some(hub) = self.0.write().unwrap_or_else(PoisonError::into_inner).remove(camera) {
+            hub.stop();
+        }
     }
 
     /// `None` in a process that does not record this camera.
-    pub fn hub(&self, camera: &CameraName) -> Option<&Arc<Hub>> {
-        self.0.get(camera)
+    pub fn hub(&self, camera: &CameraName) -> Option<Arc<Hub>> {
+        self.hubs().get(camera).cloned()
+    }
+
+    fn hubs(&self) -> RwLockReadGuard<'_, BTreeMap<CameraName, Arc<Hub>>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets what nobody watches; to be called about once a second.
     pub fn sweep(&self) {
-        self.0.values().for_each(|hub| hub.sweep());
+        self.hubs().values().for_each(|hub| hub.sweep());
     }
 
     /// Ends every stream and every wait, for good.
     pub fn stop(&self) {
-        self.0.values().for_each(|hub| hub.stop());
+        self.hubs().values().for_each(|hub| hub.stop());
     }
 }

@@ -21,7 +21,7 @@ impl Scene {
         scene
     }
 
-    pub fn hub(&self) -> &Arc<Hub> {
+    pub fn hub(&self) -> Arc<Hub> {
         self.live.hub(&name()).unwrap()
     }
 

@@ -4,10 +4,10 @@
 //! cannot be written is lost, and standard error says so once.
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use env_logger::{Logger, Target};
-use log::{Level, Record};
+use log::{Level, Log, Metadata, Record};
 
 use crate::config::LoggingConfig;
 use crate::error::{Error, Kind, Result};
@@ -37,13 +37,50 @@ pub fn init(config: &LoggingConfig) -> Result<()> {
     };
     let gst_debug_is_set = gst::user_asked_for_it();
     let output = Output { file, journal: format::stderr_is_the_journal(), hide_gst: gst_debug_is_set };
-    let logger = output.into_logger(&filter(std::env::var("RUST_LOG").ok(), &config.level));
+    let output = Arc::new(output);
+    let logger = output.logger(&filter(std::env::var("RUST_LOG").ok(), &config.level));
     let most = logger.filter();
-    log::set_boxed_logger(Box::new(logger))
-        .map_err(|error| Error::with_source(Kind::Internal, "start logging", error))?;
+    let switch = SWITCH.get_or_init(|| Switch { output, now: RwLock::new(logger) });
+    log::set_logger(switch).map_err(|error| Error::with_source(Kind::Internal, "start logging", error))?;
     log::set_max_level(most);
     gst::join(gst_debug_is_set);
     Ok(())
+}
+
+/// Another `logging.level`, from now on. `RUST_LOG` stays stronger.
+pub fn set_level(level: &str) {
+    let Some(switch) = SWITCH.get() else { return };
+    let logger = switch.output.logger(&filter(std::env::var("RUST_LOG").ok(), level));
+    log::set_max_level(logger.filter());
+    *switch.now.write().unwrap_or_else(PoisonError::into_inner) = logger;
+}
+
+static SWITCH: OnceLock<Switch> = OnceLock::new();
+
+/// The logger of now.
+struct Switch {
+    output: Arc<Output>,
+    now: RwLock<Logger>,
+}
+
+impl Switch {
+    fn now(&self) -> RwLockReadGuard<'_, Logger> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log for Switch {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.now().enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        self.now().log(record);
+    }
+
+    fn flush(&self) {
+        self.now().flush();
+    }
 }
 
 /// `RUST_LOG` if it says anything, else the configured level with the noisy crates quietened.
@@ -69,7 +106,8 @@ struct Output {
 }
 
 impl Output {
-    fn into_logger(self, filter: &str) -> Logger {
+    fn logger(self: &Arc<Self>, filter: &str) -> Logger {
+        let output = self.clone();
         env_logger::Builder::new()
             .parse_filters(filter)
             .target(Target::Stderr)
@@ -79,12 +117,12 @@ impl Output {
                 }
                 let message = format::message(record);
                 let line = Line { at: Timestamp::now(), level: record.level(), message: &message };
-                if let Some(trouble) = self.file.as_ref().and_then(|file| file.write(&line.plain())) {
-                    writeln!(buffer, "{}", self.own_line(&trouble))?;
+                if let Some(trouble) = output.file.as_ref().and_then(|file| file.write(&line.plain())) {
+                    writeln!(buffer, "{}", output.own_line(&trouble))?;
                 }
-                if !self.shows(record) {
+                if !output.shows(record) {
                     Ok(())
-                } else if self.journal {
+                } else if output.journal {
                     buffer.write_all(line.journal().as_bytes())
                 } else {
                     let style = buffer.default_level_style(record.level());
@@ -121,7 +159,7 @@ mod tests {
         let path = folder.path().join("logs/pipeline.log");
         let file = LogFile::open(&path, 1 << 20, 1).unwrap();
         let output = Output { file: Some(Arc::new(file)), journal: false, hide_gst };
-        (output.into_logger(filter), path)
+        (Arc::new(output).logger(filter), path)
     }
 
     #[test]
@@ -136,7 +174,7 @@ mod tests {
         let enabled = |level: &str, target: &str| {
             let output = Output { file: None, journal: false, hide_gst: false };
             let metadata = log::Metadata::builder().level(Level::Debug).target(target).build();
-            output.into_logger(&filter(None, level)).enabled(&metadata)
+            Arc::new(output).logger(&filter(None, level)).enabled(&metadata)
         };
         assert!(enabled("debug", "cctv_s3_pipeline::upload"));
         assert!(!enabled("debug", "hyper::proto"));

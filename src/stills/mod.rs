@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -60,23 +60,39 @@ pub struct Stills(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    cameras: BTreeMap<CameraName, Arc<Slot>>,
+    cameras: RwLock<BTreeMap<CameraName, Arc<Slot>>>,
     queue: Arc<Queue>,
     thumbs: bool,
+}
+
+impl Shared {
+    fn of(&self, camera: &CameraName) -> Option<Arc<Slot>> {
+        self.cameras.read().unwrap_or_else(PoisonError::into_inner).get(camera).cloned()
+    }
 }
 
 impl Stills {
     /// `thumbs`: whether closed segments get pictures. Nothing is made before [`Worker::start`].
     pub fn new(cameras: impl IntoIterator<Item = CameraName>, thumbs: bool) -> Stills {
         let queue = Arc::new(Queue::default());
-        let slot = |name: CameraName| (name.clone(), Arc::new(Slot::new(name, queue.clone())));
-        let cameras = cameras.into_iter().map(slot).collect();
-        Stills(Arc::new(Shared { cameras, queue, thumbs }))
+        let stills = Stills(Arc::new(Shared { cameras: RwLock::default(), queue, thumbs }));
+        cameras.into_iter().for_each(|camera| stills.add(camera));
+        stills
+    }
+
+    /// One more camera.
+    pub fn add(&self, name: CameraName) {
+        let slot = Arc::new(Slot::new(name.clone(), self.0.queue.clone()));
+        self.0.cameras.write().unwrap_or_else(PoisonError::into_inner).insert(name, slot);
+    }
+
+    pub fn remove(&self, camera: &CameraName) {
+        self.0.cameras.write().unwrap_or_else(PoisonError::into_inner).remove(camera);
     }
 
     /// `None` in a process that does not record this camera.
-    pub fn of(&self, camera: &CameraName) -> Option<&Arc<Slot>> {
-        self.0.cameras.get(camera)
+    pub fn of(&self, camera: &CameraName) -> Option<Arc<Slot>> {
+        self.0.of(camera)
     }
 
     /// Asks for the picture of a segment that was just closed.

@@ -75,7 +75,7 @@ fn run(shared: &Shared) {
 fn still(shared: &Shared, camera: &CameraName, offered: Offered) -> Result<()> {
     let named = |error: Error| Error::new(error.kind(), format!("make a still of {camera}: {error}"));
     let jpeg = picture::jpeg(Media::Frame(offered.frame)).map_err(named)?;
-    if let Some(slot) = shared.cameras.get(camera) {
+    if let Some(slot) = shared.of(camera) {
         slot.show(jpeg, offered.taken_at, offered.taken);
     }
     Ok(())

@@ -39,6 +39,12 @@ impl Watchdog {
         tell(&[NotifyState::Ready]);
     }
 
+    /// A new configuration is being taken over; [`Watchdog::ready`] comes after it.
+    pub fn reloading(&self) {
+        let now = NotifyState::monotonic_usec_now();
+        tell(&[Some(NotifyState::Reloading), now.ok()].into_iter().flatten().collect::<Vec<_>>());
+    }
+
     pub fn stopping(&self) {
         tell(&[NotifyState::Stopping, NotifyState::Status("closing segments, finishing uploads")]);
     }

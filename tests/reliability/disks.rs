@@ -188,7 +188,9 @@ fn fills_up(scenario: &Scenario) {
         ("url", receiver.url("/").into()),
         ("backlog_minutes", 60.into()),
     ]);
-    let mut place = Place::new(Size { mb: 48, inodes: 512 }, |settings| drop(settings.set("alert", alert)));
+    let mut place = Place::new(Size { mb: 48, inodes: 512 }, |settings| {
+        settings.set("alert", alert);
+    });
     place.bucket.server.stop();
     place.add_backlog(8);
     // room for two seconds until it is low, and for some more until something must go

@@ -94,7 +94,8 @@ impl Handler {
     async fn status(&self) -> Status {
         let gathered = self.gather().await;
         let now = Timestamp::now();
-        let facts = gathered.facts(&self.cameras, now);
+        let cameras = self.cameras.now();
+        let facts = gathered.facts(&cameras, now);
         let rate = self.rates.note(&facts);
         Status::new(&facts, rate, &|camera| self.still_at(camera))
     }

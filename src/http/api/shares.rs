@@ -69,7 +69,8 @@ impl Handler {
 
     pub(super) async fn new_share(&self, request: &mut Request<Incoming>) -> Result<Answer, Refusal> {
         let wish: Wish = door::read(request, LIKE).await?;
-        let known = self.cameras.iter().find(|camera| camera.name.as_str() == wish.camera);
+        let cameras = self.cameras.now();
+        let known = cameras.iter().find(|camera| camera.name.as_str() == wish.camera);
         let camera = known.map(|camera| camera.name.clone()).ok_or_else(|| {
             Refusal::new(400, format!("camera: there is none called {:?}", wish.camera), LIKE)
         })?;

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::config::{AuthConfig, StorageConfig};
+use crate::segment::CameraName;
 use crate::segment::{FileName, NewSegment, Prefix, RunId, Segment, Timestamp};
 use crate::status::{CameraState, UploadState};
 
@@ -94,10 +95,15 @@ impl World {
             mode: crate::config::Mode::Transcode,
         };
         let cameras = vec![served("gate"), served("yard")];
-        let mut server =
-            Server::bind(&server_config(0), &Inherited::default(), cameras, store.clone(), board.clone())
-                .await
-                .unwrap();
+        let mut server = Server::bind(
+            &server_config(0),
+            &Inherited::default(),
+            Cameras::new(cameras),
+            store.clone(),
+            board.clone(),
+        )
+        .await
+        .unwrap();
         server = server.with_live(live);
         if let Some(auth) = auth {
             let gate = Gate::start(&auth, server.local_addr().ip(), &store, &config.database).unwrap();

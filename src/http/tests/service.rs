@@ -166,10 +166,11 @@ async fn an_open_answer_is_finished_and_a_dead_one_is_cut_at_the_stop() {
 async fn a_port_in_use_says_what_to_change() {
     let world = World::new().await;
     let config = server_config(world.address.port());
-    let error = Server::bind(&config, &Inherited::default(), Vec::new(), world.store.clone(), Board::new())
-        .await
-        .err()
-        .unwrap();
+    let error =
+        Server::bind(&config, &Inherited::default(), Cameras::default(), world.store.clone(), Board::new())
+            .await
+            .err()
+            .unwrap();
     let expected =
         format!("listen on {}: address in use; stop the other program or change server.port", world.address);
     assert_eq!(error.to_string(), expected);
