@@ -76,6 +76,9 @@ pub enum Command {
     /// Who may log in; passwords are read from the terminal or standard input, never from the command line
     #[command(subcommand)]
     User(UserCommand),
+    /// What the bucket does with footage that grows old, and what it costs a month
+    #[command(subcommand)]
+    Lifecycle(LifecycleCommand),
     /// The messages of `[[alert]]`
     #[command(subcommand)]
     Alert(AlertCommand),
@@ -116,6 +119,18 @@ pub enum UserRole {
     Viewer,
     /// Everything
     Admin,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LifecycleCommand {
+    /// Show the bucket's rule, the one of `[s3.lifecycle]`, and a monthly estimate; changes nothing
+    Show,
+    /// Write the rule of `[s3.lifecycle]` into the bucket; the rules of others stay as they are
+    Apply {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

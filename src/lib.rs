@@ -82,6 +82,7 @@
 pub mod access;
 pub mod alert;
 pub mod app;
+pub mod bucket;
 pub mod camera;
 pub mod cli;
 pub mod commands;

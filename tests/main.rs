@@ -7,6 +7,7 @@ mod accounting;
 mod alerts;
 mod backlog;
 mod bad_input;
+mod bucket;
 mod codecs;
 mod commands;
 mod crashes;

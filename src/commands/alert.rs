@@ -1,10 +1,10 @@
 //! `alert test`: one message through every `[[alert]]`, and what became of it.
 
-use super::say;
+use super::{runtime, say};
 use crate::alert;
 use crate::cli::AlertCommand;
 use crate::config::{AlertConfig, Config};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 pub fn alert(config: &Config, command: &AlertCommand) -> Result<u8> {
     let AlertCommand::Test { name } = command;
@@ -18,10 +18,7 @@ pub fn alert(config: &Config, command: &AlertCommand) -> Result<u8> {
         };
         return Err(Error::new(Kind::Config, format!("alert test: {what}")));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context(Kind::Internal, || "start the async runtime")?;
+    let runtime = runtime()?;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut failed = 0;
     for alert in alerts {

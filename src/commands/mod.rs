@@ -15,6 +15,7 @@ use crate::store::Store;
 
 mod alert;
 mod check;
+mod lifecycle;
 mod report;
 mod share;
 mod status;
@@ -68,6 +69,10 @@ pub fn execute(cli: &Cli) -> Result<u8> {
         Command::User(command) => {
             quiet_log()?;
             user::user(&load(&path)?, command)
+        }
+        Command::Lifecycle(command) => {
+            quiet_log()?;
+            lifecycle::lifecycle(&load(&path)?, command)
         }
         Command::Alert(command) => {
             quiet_log()?;

@@ -15,6 +15,7 @@ mod auth;
 mod camera;
 mod expand;
 mod load;
+mod objects;
 mod reader;
 mod secret;
 mod sections;
@@ -25,6 +26,7 @@ mod tls;
 
 pub use alert::{AlertConfig, AlertKind, AlertTarget, MqttConfig};
 pub use load::{again, dotenv};
+pub use objects::{CLASSES, Encryption, LifecycleConfig, Lock, ObjectConfig};
 pub use secret::Secret;
 
 /// The sample file, which documents every key.
@@ -128,6 +130,12 @@ pub struct S3Config {
     pub order: UploadOrder,
     /// What all uploads together may send, in bodies of requests; `None` for as fast as it goes.
     pub max_upload_bytes_per_second: Option<u64>,
+    /// What each object is stored with.
+    pub objects: ObjectConfig,
+    /// What the bucket is to do with old footage, once `lifecycle apply` told it.
+    pub lifecycle: LifecycleConfig,
+    /// Beside this machine's roots.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Which of the waiting segments is uploaded next, over all cameras.

@@ -1,7 +1,7 @@
 //! `[capture]`, `[storage]`, `[s3]`, `[server]` and `[logging]`: their keys, defaults and limits.
 //!
-//! Used by `load.rs`; `camera.rs` reads `[camera.capture]` through [`capture`] too. Pure: nothing here touches
-//! the disk or the network, so a checked file may still name a bucket that does not exist.
+//! Used by `load.rs`; `camera.rs` reads `[camera.capture]` through [`capture`] too. Nothing here touches
+//! the network, so a checked file may still name a bucket that does not exist; of the disk only certificates are read.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::auth::auth;
+use super::objects;
 use super::table::{Table, Text};
 use super::tls::tls;
 use super::{
@@ -155,7 +156,12 @@ pub(super) fn s3(table: Table<'_>) -> S3Config {
     let endpoint = table.secret("endpoint").and_then(non_empty).and_then(|text| endpoint(&text));
     // AWS's certificate covers one name before its own: a bucket with a dot in it cannot be part of the host
     let path_style = endpoint.is_some() || bucket.contains('.');
+    let objects = objects::objects(&table);
+    let lifecycle = objects::lifecycle(table.table("lifecycle"), &objects);
     let s3 = S3Config {
+        objects,
+        lifecycle,
+        ca_file: ca_file(&table),
         region: region(&table).unwrap_or_else(|| "us-east-1".into()),
         prefix: prefix(&table),
         path_style: table.boolean("path_style").unwrap_or(path_style),
@@ -254,6 +260,16 @@ fn prefix(table: &Table<'_>) -> Prefix {
 }
 
 /// `http(s)://host[:port]`; the text is never shown, for people put keys into such addresses.
+/// Read at once, so that a wrong one is an error at start.
+pub(super) fn ca_file(table: &Table<'_>) -> Option<PathBuf> {
+    let text = table.text("ca_file")?;
+    let file = PathBuf::from(&text.value);
+    if let Err(error) = crate::tls::authority(&file) {
+        text.problem(&error.to_string());
+    }
+    Some(file)
+}
+
 fn endpoint(text: &Text<'_>) -> Option<String> {
     let refuse = |found: &str| {
         let what = format!(

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::sql::{SqlContext, camera, unsigned};
-use super::{Footage, Store};
+use super::{Footage, Recent, Store};
 use crate::error::{Error, Kind, Result};
-use crate::segment::{CameraName, Cause};
+use crate::segment::{CameraName, Cause, Timestamp};
 
 impl Store {
     /// By name; a camera that never recorded is not there.
@@ -39,6 +39,28 @@ impl Store {
         })
     }
 
+    /// What was closed from a time on, of all cameras.
+    pub fn recent(&self, from: Timestamp) -> Result<Recent> {
+        let what = || "add up the newest segments";
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT count(*), coalesce(sum(bytes), 0), min(start_ms), max(start_ms + duration_us / 1000) \
+                     FROM segments WHERE state IN ('created', 'uploading', 'retry', 'uploaded', 'failed', 'cleaned') \
+                     AND start_ms >= ?1",
+                )
+                .and_then(|mut statement| {
+                    statement.query_row([from.as_millis()], |row| {
+                        let (first, last): (Option<i64>, Option<i64>) = (row.get(2)?, row.get(3)?);
+                        let span = last.unwrap_or_default() - first.unwrap_or_default();
+                        let span = Duration::from_millis(u64::try_from(span).unwrap_or_default());
+                        Ok(Recent { segments: unsigned(row, 0)?, bytes: unsigned(row, 1)?, span })
+                    })
+                })
+                .sql(what)
+        })
+    }
+
     /// The database with its log, in bytes.
     pub fn database_bytes(&self) -> u64 {
         let database = &self.inner.database;
@@ -67,13 +89,13 @@ mod tests {
         };
         assert_eq!(now(), (cam("cam"), 24, vec![(Cause::Clock, 4)]));
         bench.sql("UPDATE gaps SET end_ms = end_ms - 1000, cause = 'disk'");
-        assert_eq!(now().2, [(Cause::Disk, 3), (Cause::Clock, 0)]);
+        assert_eq!(now().2, [(Cause::Clock, 0), (Cause::Disk, 3)]);
         bench.sql(
             "INSERT INTO gaps (camera, start_ms, end_ms, cause, reason) VALUES ('cam', 1, 2001, 'disk', '')",
         );
-        assert_eq!(now().2, [(Cause::Disk, 5), (Cause::Clock, 0)]);
+        assert_eq!(now().2, [(Cause::Clock, 0), (Cause::Disk, 5)]);
         bench.sql("DELETE FROM gaps");
-        assert_eq!(now().2, [(Cause::Disk, 0), (Cause::Clock, 0)]);
+        assert_eq!(now().2, [(Cause::Clock, 0), (Cause::Disk, 0)]);
         assert!(bench.store.database_bytes() > 10_000);
     }
 }

@@ -173,6 +173,15 @@ pub struct Footage {
     pub gaps: Vec<(Cause, Duration)>,
 }
 
+/// Segments of a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recent {
+    pub segments: u64,
+    pub bytes: u64,
+    /// From the first one's start to the last one's end.
+    pub span: Duration,
+}
+
 impl Footage {
     pub fn recorded(&self) -> Duration {
         self.covered.saturating_sub(self.gaps.iter().map(|(_, gap)| *gap).sum())

@@ -12,7 +12,7 @@ use tokio::fs::File;
 
 use super::answer::{self, Expected, Head, Missing, Put as Verdict, Trouble};
 use super::proof;
-use super::s3::{Body, Multipart, Put, S3};
+use super::s3::{Body, Kept, Multipart, Put, S3};
 use crate::segment::{Segment, Timestamp};
 
 const CONTENT_TYPE: &str = "video/mp2t";
@@ -85,6 +85,7 @@ impl Attempt<'_> {
             md5: self.segment.md5,
             sha256: Some(self.segment.sha256),
             only_if_absent: self.options.conditional,
+            kept: Kept::Segment,
             ..Put::default()
         };
         let (file, bytes) = match body {

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 
-use super::answer::{self, Answer, Head};
+use super::answer::{self, Answer, Head, Reply};
 use super::probe;
 use super::proof;
+use super::rights;
 use super::s3::{Body, Put, S3, Source};
 use crate::config::S3Config;
 use crate::error::{Error, Kind, Result};
@@ -42,13 +43,25 @@ pub(super) async fn check_with(s3: &S3, config: &S3Config) -> Vec<Line> {
     let place = s3.place();
     if let Err(trouble) = answer::plain(&written, place, Timestamp::now()) {
         let kind = if trouble.misconfigured { Kind::Denied } else { Kind::Unreachable };
-        lines.push(("write", Err(Error::new(kind, trouble.reason))));
+        let lacks = if is_denied(&written) {
+            format!("; the key may lack {}", rights::of_put(&config.objects, false))
+        } else {
+            String::new()
+        };
+        lines.push(("write", Err(Error::new(kind, format!("{}{lacks}", trouble.reason)))));
         return lines;
     }
     lines.push(("write", Ok(format!("bucket {} at {} takes objects below {key}", place.bucket, place.host))));
     lines.push(("verify", verify(s3, &key).await));
     lines.push(("checksums", checksums(s3, &key).await));
     lines.push(("overwrite guard", overwrite_guard(s3, &key).await));
+    lines.push(("list", list(s3, config.prefix.root()).await));
+    if config.objects.lock.is_some() {
+        lines.push(("object lock", object_lock(s3).await));
+    }
+    if !config.lifecycle.is_empty() {
+        lines.push(("lifecycle", lifecycle(s3).await));
+    }
     lines.push(("clean up", clean_up(s3, &key).await));
     lines
 }
@@ -78,7 +91,9 @@ async fn verify(s3: &S3, key: &str) -> Result<String> {
         )),
         Head::Other(found) => Err(Error::new(Kind::Data, format!("HEAD finds another object: {found}"))),
         Head::Link(trouble) => {
-            Err(Error::new(Kind::Denied, format!("HEAD does not work: {}", trouble.reason)))
+            let lacks =
+                format!("HEAD does not work: {}; the key may lack {}", trouble.reason, rights::NEEDED[1]);
+            Err(Error::new(Kind::Denied, lacks))
         }
     }
 }
@@ -121,11 +136,66 @@ async fn overwrite_guard(s3: &S3, key: &str) -> Result<String> {
     }
 }
 
+fn is_denied(reply: &Reply) -> bool {
+    reply.as_ref().is_ok_and(|answer| answer.status == 403 && answer.code.as_deref() == Some("AccessDenied"))
+}
+
+/// Works without it, too: that is no failure.
+async fn list(s3: &S3, root: &str) -> Result<String> {
+    match s3.list_one(root).await {
+        Ok(answer) if answer.status == 200 => Ok(format!("objects below {root} can be listed")),
+        Ok(answer) if answer.status == 403 => Ok(format!(
+            "not allowed ({} is missing), which is fine: an object that is not there looks forbidden, and is uploaded",
+            rights::WANTED[0]
+        )),
+        Ok(answer) => Ok(format!("answered {}, which is fine: the recorder lists nothing", answer.status)),
+        Err(missing) => Err(Error::new(Kind::Unreachable, missing.reason)),
+    }
+}
+
+async fn object_lock(s3: &S3) -> Result<String> {
+    let none = "the bucket has no Object Lock, so that every upload would be refused; it must be made with it, or leave \
+                s3.object_lock_days out";
+    match s3.object_lock().await {
+        Ok(answer) if answer.status == 200 && answer.body.contains("Enabled") => {
+            Ok("the bucket keeps objects from being deleted".into())
+        }
+        Ok(answer) if answer.status == 403 => {
+            Ok("cannot be seen (s3:GetBucketObjectLockConfiguration is missing); the first upload tells"
+                .into())
+        }
+        Ok(_) => Err(Error::new(Kind::Denied, none)),
+        Err(missing) => Err(Error::new(Kind::Unreachable, missing.reason)),
+    }
+}
+
+async fn lifecycle(s3: &S3) -> Result<String> {
+    match s3.lifecycle().await {
+        Ok(answer)
+            if answer.status == 200 || answer.code.as_deref() == Some("NoSuchLifecycleConfiguration") =>
+        {
+            Ok("rules can be read; `lifecycle show` compares them with the configuration".into())
+        }
+        Ok(answer) if answer.status == 403 => Ok(format!(
+            "rules cannot be read with this key ({} is missing); use another one for `lifecycle`",
+            rights::LIFECYCLE[0]
+        )),
+        Ok(answer) => {
+            let what = format!(
+                "this store has no lifecycle rules (answer {}); leave [s3.lifecycle] out",
+                answer.status
+            );
+            Err(Error::new(Kind::Data, what))
+        }
+        Err(missing) => Err(Error::new(Kind::Unreachable, missing.reason)),
+    }
+}
+
 async fn clean_up(s3: &S3, key: &str) -> Result<String> {
     match s3.delete(key).await {
         Ok(answer) if (200..300).contains(&answer.status) => Ok("the test object is deleted".into()),
         Ok(answer) => Ok(format!(
-            "the test object stays (delete answered {}), which is fine: the uploader never deletes; it is {key}",
+            "the test object stays (delete answered {}), which is fine: the recorder needs no s3:DeleteObject; it is {key}",
             answer.status
         )),
         Err(missing) => Err(Error::new(Kind::Unreachable, missing.reason)),

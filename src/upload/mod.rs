@@ -20,7 +20,7 @@ use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::store::Store;
 
-mod answer;
+pub(crate) mod answer;
 mod attempt;
 mod check;
 mod finish;
@@ -29,7 +29,8 @@ mod manifest;
 mod manifests;
 mod probe;
 mod proof;
-mod s3;
+mod rights;
+pub(crate) mod s3;
 mod steps;
 mod suspects;
 mod throttle;

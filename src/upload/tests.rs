@@ -362,7 +362,7 @@ async fn a_check_says_what_works_and_what_to_do() {
     let config = config(server.address);
     let lines = super::check::check_with(&client(server.address), &config).await;
     let names: Vec<_> = lines.iter().map(|(name, _)| *name).collect();
-    let all = ["credentials", "clock", "write", "verify", "checksums", "overwrite guard", "clean up"];
+    let all = ["credentials", "clock", "write", "verify", "checksums", "overwrite guard", "list", "clean up"];
     assert_eq!(names, all);
     assert!(lines.iter().all(|(_, result)| result.is_ok()), "{lines:?}");
 

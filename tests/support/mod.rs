@@ -12,6 +12,7 @@ pub mod clock;
 pub mod dahua;
 pub mod files;
 pub mod http;
+pub mod moto;
 pub mod npm;
 pub mod program;
 pub mod receiver;

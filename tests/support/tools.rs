@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Output};
 
 /// Debian packages of the tools that tests use.
-const PACKAGES: [(&str, &str); 17] = [
+const PACKAGES: [(&str, &str); 18] = [
     ("ffprobe", "ffmpeg"),
     ("chromedriver", "chromium-driver"),
     ("ffmpeg", "ffmpeg"),
@@ -17,6 +17,7 @@ const PACKAGES: [(&str, &str); 17] = [
     ("mount", "mount"),
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
+    ("python3", "python3"),
     ("mosquitto", "mosquitto"),
     ("mosquitto_passwd", "mosquitto"),
     ("mosquitto_sub", "mosquitto-clients"),

@@ -22,16 +22,21 @@ use s3::{Bucket, Region};
 
 use super::answer::{NoAnswer, Place, Reply};
 use super::throttle::Throttle;
-use crate::config::S3Config;
+use crate::config::{ObjectConfig, S3Config};
 use crate::error::{Context as _, Error, Kind, Result};
+use crate::segment::Timestamp;
+use crate::tls;
 
 mod body;
+mod bucket;
 mod credentials;
+mod keep;
 mod multipart;
 mod transport;
 
 pub use body::Body;
 pub use credentials::{Credentials, Source};
+pub use keep::Kept;
 pub use multipart::Multipart;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,6 +58,7 @@ pub struct S3 {
     throttle: Option<Arc<Throttle>>,
     /// Requests that may have a body under way beside one: the other uploads and a manifest.
     neighbours: usize,
+    objects: ObjectConfig,
 }
 
 /// What a PUT says about its body, all of it signed.
@@ -66,6 +72,7 @@ pub struct Put<'a> {
     pub cache_control: Option<&'a str>,
     /// `If-None-Match: *`
     pub only_if_absent: bool,
+    pub kept: Kept,
 }
 
 impl S3 {
@@ -91,6 +98,7 @@ impl S3 {
             .tcp_user_timeout(DEAD_LINE)
             // below what stores keep idle connections for, or a PUT now and then meets one just closed
             .pool_idle_timeout(Duration::from_secs(20))
+            .use_preconfigured_tls(tls::client(config.ca_file.as_deref())?)
             .build()
             .map_err(reqwest::Error::without_url)
             .context(Kind::Internal, || "create HTTP client for S3")?;
@@ -101,6 +109,7 @@ impl S3 {
             place,
             throttle: config.max_upload_bytes_per_second.map(|rate| Arc::new(Throttle::new(rate))),
             neighbours: config.concurrency,
+            objects: config.objects.clone(),
         })
     }
 
@@ -115,7 +124,11 @@ impl S3 {
     /// One PUT of a whole object. The store checks Content-MD5 and the SHA-256 checksum against what it received.
     pub async fn put(&self, put: &Put<'_>, body: Body) -> Reply {
         let bytes = body.len();
-        let headers = put.headers().map_err(|error| NoAnswer::internal(error.to_string()))?;
+        let headers = put.headers().and_then(|mut headers| {
+            headers.extend(keep::headers(&self.objects, put.kept, Timestamp::now())?);
+            Ok(headers)
+        });
+        let headers = headers.map_err(|error| NoAnswer::internal(error.to_string()))?;
         let reply = self.send_put(put.key, headers, HashMap::new(), body, self.put_timeout(bytes)).await;
         transport::reply(reply).await
     }

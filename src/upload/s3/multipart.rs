@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::super::answer::{Answer, NoAnswer, Reply};
 use super::transport::{self, element};
-use super::{BASE64, Body, CONTENT_MD5, META_SHA256, Put, S3, brief};
+use super::{BASE64, Body, CONTENT_MD5, META_SHA256, Put, S3, brief, keep};
 use crate::segment::{FileName, Timestamp};
 use base64::Engine as _;
 
@@ -71,6 +71,8 @@ impl S3 {
         if let Some(value) = put.sha256.and_then(|sha256| HeaderValue::from_str(&hex::encode(sha256)).ok()) {
             headers.insert(META_SHA256, value);
         }
+        let kept = keep::headers(&self.objects, put.kept, Timestamp::now());
+        headers.extend(kept.map_err(|error| Err(NoAnswer::internal(error)))?);
         let command = Command::InitiateMultipartUpload { content_type: put.content_type };
         let answer = self.command(put.key, command, headers).await.map_err(Err)?;
         match element(&answer.body, "UploadId") {

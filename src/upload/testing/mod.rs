@@ -28,6 +28,9 @@ pub const SECRET_KEY: &str = "secretsecretsecretsecret";
 
 pub fn config(address: SocketAddr) -> S3Config {
     S3Config {
+        objects: crate::config::ObjectConfig::default(),
+        lifecycle: crate::config::LifecycleConfig::default(),
+        ca_file: None,
         bucket: BUCKET.into(),
         region: "us-east-1".into(),
         prefix: Prefix::new(Prefix::DEFAULT).unwrap(),
