@@ -1,8 +1,9 @@
 //! Housekeeping of the bucket: how objects are kept, and the rule for what grows old, against moto; and a store with a
 //! certificate of one's own authority.
 
-use crate::scene::{Bucket, LIMIT, camera, rows};
+use crate::scene::{Bucket, LIMIT, camera, rows, uploaded};
 use crate::support::moto::Moto;
+use crate::support::tls_front::TlsFront;
 use crate::support::{Camera, Program, Settings, Workspace, eventually};
 
 const BUCKET: &str = "footage";
@@ -112,4 +113,35 @@ fn a_store_without_rules_says_so() {
     let output = workspace.run(&["lifecycle", "show"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && said.contains("this store has no lifecycle rules"), "{said}");
+}
+
+#[test]
+fn a_store_with_a_certificate_of_ones_own_authority_is_believed_by_its_file_alone() {
+    let (store, camera) = (Bucket::new(), camera());
+    let front = TlsFront::start(store.server.address());
+    let mut settings = Settings::new(&store.server);
+    settings.camera("gate", &camera).set("capture.mode", "passthrough");
+    settings.set("s3.endpoint", format!("https://{}", front.address));
+    let workspace = Workspace::new(&settings, &store.server);
+    let file = workspace.path().join("authority.pem");
+    std::fs::write(&file, &front.authority).unwrap();
+    let said = |workspace: &Workspace| {
+        let output = workspace.run(&["check", "s3"]);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, words) = said(&workspace);
+    assert!(code == Some(1) && words.contains("its certificate is not trusted here"), "{words}");
+
+    settings.set("s3.ca_file", file.display().to_string());
+    settings.write(&workspace.path().join("config.toml")).unwrap();
+    let (code, words) = said(&workspace);
+    assert_eq!(code, Some(0), "{words}");
+    let _program = Program::start(&workspace);
+    uploaded(&workspace, "gate", 1);
+
+    settings.set("s3.ca_file", "/nowhere/ca.pem");
+    settings.write(&workspace.path().join("config.toml")).unwrap();
+    let wrong = workspace.run(&["check", "config"]);
+    let words = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(wrong.status.code() == Some(78) && words.contains("s3.ca_file: read /nowhere/ca.pem"), "{words}");
 }

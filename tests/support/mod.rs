@@ -20,6 +20,7 @@ pub mod rtsp;
 pub mod s3;
 pub mod settings;
 pub mod soak;
+pub mod tls_front;
 pub mod tools;
 pub mod vlc;
 pub mod wait;

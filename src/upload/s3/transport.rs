@@ -54,7 +54,7 @@ pub(super) fn no_answer(error: reqwest::Error) -> NoAnswer {
         _ if deepest.contains("failed to lookup address") => "its name has no address (DNS)".into(),
         _ if deepest.contains("InvalidContentType") => "it does not speak TLS; is it http://?".into(),
         _ if deepest.contains("UnknownIssuer") => {
-            "its certificate is not trusted here; add its CA to the system's, or name it in SSL_CERT_FILE"
+            "its certificate is not trusted here; name its CA's certificate in s3.ca_file, or add it to the system's"
                 .into()
         }
         _ => clean(&deepest, 120),
