@@ -14,7 +14,7 @@
 //!
 //! **The row is the queue**: uploader, playlists, manifests and retention read rows and never call each other;
 //! channels only say "look now". Folders on one level do not import each other; [`app`] wires them:
-//! main → [`commands`] → [`app`] → {[`camera`], [`upload`], [`http`], [`retention`], [`alert`], [`watchdog`]} →
+//! main → [`commands`] → [`app`], [`bucket`] → {[`camera`], [`upload`], [`http`], [`retention`], [`alert`], [`watchdog`]} →
 //! {[`access`], [`metrics`]} → {[`store`], [`live`], [`stills`], [`replay`]} → {[`segment`], [`status`], [`counters`],
 //! [`heartbeat`], [`repeats`], [`error`]}.
 //!
@@ -37,6 +37,9 @@
 //! **Operators** are told in three ways, all from the notice board ([`status`]) and totals that the database keeps:
 //! [`metrics`] makes `/metrics` of them at each scrape, [`alert`] tells people once when a trouble begins and once when it
 //! ends, [`watchdog`] tells systemd that every part still beats ([`heartbeat`]).
+//!
+//! **Housekeeping of S3**: each object's class, encryption, tags and lock are headers of its PUT (`upload/s3/keep.rs`);
+//! what becomes of it later is a rule of the bucket, which [`bucket`] writes for the command `lifecycle`.
 //!
 //! # Words
 //! One word for one thing: *camera* · *run* (one life of one camera's pipeline, numbered in the database) ·

@@ -11,6 +11,7 @@ mod bucket;
 mod codecs;
 mod commands;
 mod crashes;
+mod documents;
 mod encrypted;
 mod live;
 mod monitoring;

@@ -195,8 +195,9 @@ async fn clean_up(s3: &S3, key: &str) -> Result<String> {
     match s3.delete(key).await {
         Ok(answer) if (200..300).contains(&answer.status) => Ok("the test object is deleted".into()),
         Ok(answer) => Ok(format!(
-            "the test object stays (delete answered {}), which is fine: the recorder needs no s3:DeleteObject; it is {key}",
-            answer.status
+            "the test object stays (delete answered {}), which is fine: footage is never deleted; {} is missing for it; it is {key}",
+            answer.status,
+            rights::OWN
         )),
         Err(missing) => Err(Error::new(Kind::Unreachable, missing.reason)),
     }
