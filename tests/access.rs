@@ -85,6 +85,17 @@ fn the_first_administrator_logs_in_by_the_page_watches_and_logs_out() {
     plays(&browser, "live", LIMIT);
     assert!(browser.complaints().is_empty(), "{:?}", browser.complaints());
     browser.picture("logged-in");
+    browser.become_screen(390, 844, true);
+    browser.open(&program.url("/"));
+    eventually(LIMIT, "the way out on a phone", || {
+        browser.eval(
+            "const [box, page] = [document.getElementById('logout').getBoundingClientRect(), document.body]; \
+             return box.width > 0 && box.right <= 390 && page.scrollWidth <= 390",
+        )
+        .as_bool()
+        .filter(|fits| *fits)
+    });
+    browser.picture("logged-in-phone");
 
     browser.eval("document.getElementById('logout').click()");
     eventually(LIMIT, "the login", || (here(&browser) == "/login").then_some(()));

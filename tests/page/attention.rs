@@ -1,6 +1,6 @@
 //! Who looks, and how: a hidden window costs nothing, the whole screen is one key away, and the slider shows what was then.
 
-use super::{place, plays};
+use super::{overview, place, plays};
 use crate::scene::{Bucket, LIMIT, camera, uploaded};
 use crate::support::browser::Browser;
 use crate::support::{Program, Settings, Workspace, eventually};
@@ -86,5 +86,33 @@ fn pointing_at_a_moment_shows_its_thumbnail_and_its_time() {
     eventually(LIMIT, "the tip to go", || {
         browser.eval("return document.querySelector('.tip').checkVisibility()") == false
     });
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn where_too_many_frames_are_dropped_the_overview_goes_back_to_stills_and_says_so() {
+    let bucket = Bucket::new();
+    let (gate, yard) = (camera(), camera());
+    let mut settings = Settings::new(&bucket.server);
+    settings.camera("gate", &gate).camera("yard", &yard);
+    let workspace = Workspace::new(&settings, &bucket.server);
+    let program = Program::start(&workspace);
+    let browser = Browser::start();
+    overview(&browser, &program.url("/"), 2);
+    browser.press("l");
+    let playing = "return [...document.querySelectorAll('.card video')].filter((video) => video.currentTime > 1).length";
+    eventually(LIMIT, "both to move", || browser.eval(playing) == 2);
+    assert_eq!(browser.eval("return document.getElementById('slow').hidden"), true);
+    // a machine that drops a third of the frames, as the browser counts them
+    browser.eval(
+        "HTMLVideoElement.prototype.getVideoPlaybackQuality = \
+         () => ({ totalVideoFrames: 300, droppedVideoFrames: 100 });",
+    );
+    eventually(LIMIT, "the page to say so", || {
+        browser.eval("return document.getElementById('slow').checkVisibility()") == true
+    });
+    let stills = "return [...document.querySelectorAll('.card img.still')].filter((img) => img.naturalWidth > 0).length";
+    eventually(LIMIT, "stills instead", || browser.eval(stills) == 2);
+    assert_eq!(browser.eval("return document.querySelectorAll('.card video[src]').length"), 0);
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }

@@ -28,7 +28,7 @@ export async function showSession() {
     const { user } = await ask();
     out.hidden = !user;
     out.title = user ? `Log out ${user}` : '';
-    setText(out.querySelector('.words'), user ? `Log out ${user}` : '');
+    setText(out.querySelector('.who'), user ? ` ${user}` : '');
   } catch {
     // the page says already that nothing answers
   }
