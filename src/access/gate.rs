@@ -170,14 +170,15 @@ impl Gate {
         }
         let mut refused = None;
         // the token first: where it is enough, it goes on through the playlist
-        let doors: [&(dyn Fn(&Credentials) -> Option<Shown> + Sync); 5] = [
-            &|shown| shown.share.clone().map(Shown::Share),
-            &|shown| shown.session.clone().map(Shown::Session),
-            &|shown| shown.bearer.clone().map(Shown::Bearer),
-            &|shown| shown.basic.clone().map(Shown::Basic),
-            &|shown| shown.pass.clone().map(Shown::Pass),
+        let shown = caller.credentials.clone();
+        let doors = [
+            shown.share.map(Shown::Share),
+            shown.session.map(Shown::Session),
+            shown.bearer.map(Shown::Bearer),
+            shown.basic.map(Shown::Basic),
+            shown.pass.map(Shown::Pass),
         ];
-        for shown in doors.iter().filter_map(|door| door(&caller.credentials)) {
+        for shown in doors.into_iter().flatten() {
             let by_password = matches!(shown, Shown::Basic(_));
             let token = match &shown {
                 Shown::Share(token) => Some(token.clone()),

@@ -6,6 +6,7 @@
 //! there ([`outbox`]). Nothing here can hold up the recording: whatever a receiver does, its messages wait in a bounded
 //! list of its own.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -56,26 +57,7 @@ impl Alerts {
         let told = store.call(|store| Ok((store.told_alerts()?, store.losses_seen()?))).await;
         let (told, seen) = told.unwrap_or_default();
         let mut tasks = JoinSet::new();
-        let mut targets = Vec::new();
-        for config in self.configs {
-            let known = told.iter().filter(|(told, _)| told.target == config.name);
-            let known = known.filter_map(|(told, began_at)| Some((key(told)?, *began_at)));
-            let ledger = Ledger::new(config.min_duration, known);
-            let (outbox, letters) = Outbox::new();
-            match config.target.clone() {
-                AlertTarget::Mqtt(mqtt) => {
-                    let cameras = self.cameras.iter().map(|camera| camera.name.clone()).collect();
-                    let link =
-                        mqtt::Link::new(config.name.clone(), mqtt, cameras, board.clone(), store.clone());
-                    tasks.spawn(link.run(letters, shutdown.clone()));
-                }
-                target => {
-                    let carrier = outbox::Carrier::new(config.name.clone(), target, store.clone());
-                    tasks.spawn(carrier.run(letters, shutdown.clone()));
-                }
-            }
-            targets.push((config, ledger, outbox));
-        }
+        let mut targets = self.targets(&told, &mut tasks, &shutdown);
         let (began, mut losses) = (Instant::now(), Losses::known(seen));
         while !shutdown.is_requested() {
             let clock = began.elapsed();
@@ -98,11 +80,7 @@ impl Alerts {
                 clock,
             };
             if !snapshot.stopping {
-                for (config, ledger, outbox) in &mut targets {
-                    for event in ledger.look(&conditions(&facts, config), clock, facts.now) {
-                        outbox.put(&config.name, event);
-                    }
-                }
+                targets.iter_mut().for_each(|target| target.look(&facts));
             }
             tokio::select! {
                 () = shutdown.requested() => {}
@@ -114,6 +92,49 @@ impl Alerts {
         let _ = tokio::time::timeout(LAST, all).await;
         Ok(())
     }
+
+    /// Starts a task for each `[[alert]]`.
+    fn targets(
+        &self,
+        told: &BTreeMap<ToldAlert, Timestamp>,
+        tasks: &mut JoinSet<()>,
+        shutdown: &Shutdown,
+    ) -> Vec<Target> {
+        let start = |config: &AlertConfig| {
+            let known = told.iter().filter(|(told, _)| told.target == config.name);
+            let known = known.filter_map(|(told, began_at)| Some((key(told)?, *began_at)));
+            let ledger = Ledger::new(config.min_duration, known);
+            let (outbox, letters) = Outbox::new();
+            let (name, store) = (config.name.clone(), self.store.clone());
+            match config.target.clone() {
+                AlertTarget::Mqtt(mqtt) => {
+                    let cameras = self.cameras.iter().map(|camera| camera.name.clone()).collect();
+                    let link = mqtt::Link::new(name, mqtt, cameras, self.board.clone(), store);
+                    tasks.spawn(link.run(letters, shutdown.clone()));
+                }
+                target => {
+                    tasks.spawn(outbox::Carrier::new(name, target, store).run(letters, shutdown.clone()));
+                }
+            }
+            Target { config: config.clone(), ledger, outbox }
+        };
+        self.configs.iter().map(start).collect()
+    }
+}
+
+impl Target {
+    fn look(&mut self, facts: &Facts<'_>) {
+        for event in self.ledger.look(&conditions(facts, &self.config), facts.clock, facts.now) {
+            self.outbox.put(&self.config.name, event);
+        }
+    }
+}
+
+/// One `[[alert]]`: what is told there, what was, and the way.
+struct Target {
+    config: AlertConfig,
+    ledger: Ledger,
+    outbox: Outbox,
 }
 
 /// What a row is about; `None` for a kind of another version.

@@ -173,16 +173,21 @@ impl Server {
         }
         handler.board.heart_ends(&Heart::Http);
         drop((self.listener, self.redirecting));
-        // streams without an end, and requests that wait for what comes, end now
-        handler.live.stop();
-        handler.events.stop();
-        let drained = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(drain, drained).await.is_err() {
-            log::info!("[http] {} viewers still had open answers and were cut off", connections.len());
-        }
-        connections.shutdown().await;
+        end(&handler, connections, drain).await;
         Ok(())
     }
+}
+
+/// Lets open answers finish.
+async fn end(handler: &Handler, mut connections: JoinSet<()>, drain: Duration) {
+    // streams without an end, and requests that wait for what comes, end now
+    handler.live.stop();
+    handler.events.stop();
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(drain, drained).await.is_err() {
+        log::info!("[http] {} viewers still had open answers and were cut off", connections.len());
+    }
+    connections.shutdown().await;
 }
 
 /// Takes a renewed certificate without a restart. What is wrong with it is said once.
