@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::config::SYSTEM_CONFIG;
 use clap::{Parser, Subcommand, ValueEnum};
-
-/// Where a packaged install keeps the file.
-const SYSTEM_CONFIG: &str = "/etc/cctv-s3-pipeline/config.toml";
 
 const AFTER_HELP: &str = "\
 First steps:

@@ -1,12 +1,17 @@
 //! The manuals say what the program says.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
+use clap_complete::Shell;
+use serde_json::Value;
 
 use cctv_s3_pipeline::cli::Cli;
+use cctv_s3_pipeline::config::Config;
 
 use crate::support::program::files_under;
+use crate::support::tools::output;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
@@ -74,10 +79,25 @@ fn each_heading_of_the_troubleshooting_is_said_by_the_program() {
 fn the_man_pages_are_those_of_the_command_line() {
     let made = tempfile::tempdir().unwrap();
     clap_mangen::generate_to(Cli::command(), made.path()).unwrap();
-    let folder = root().join("docs/man");
-    let mut names: Vec<_> = files_under(made.path());
+    same(made.path(), "docs/man");
+}
+
+#[test]
+fn the_completions_are_those_of_the_command_line() {
+    let made = tempfile::tempdir().unwrap();
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        clap_complete::generate_to(shell, &mut Cli::command(), "cctv-s3-pipeline", made.path()).unwrap();
+    }
+    same(made.path(), "debian/completions");
+}
+
+/// The folder must hold exactly these files; with WRITE_DOCS=1 it will.
+fn same(made: &Path, folder: &str) {
+    let folder = root().join(folder);
+    let mut names = files_under(made);
     names.sort();
     if std::env::var_os("WRITE_DOCS").is_some() {
+        let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         for name in &names {
             std::fs::copy(name, folder.join(name.file_name().unwrap())).unwrap();
@@ -88,11 +108,105 @@ fn the_man_pages_are_those_of_the_command_line() {
     kept.sort();
     let file_names =
         |files: &[PathBuf]| files.iter().map(|file| file.file_name().unwrap().to_owned()).collect::<Vec<_>>();
-    let hint = "docs/man is old; run the tests once with WRITE_DOCS=1";
+    let hint = format!("{} is old; run the tests once with WRITE_DOCS=1", folder.display());
     assert_eq!(file_names(&kept), file_names(&names), "{hint}");
     for (kept, made) in kept.iter().zip(&names) {
-        let same = std::fs::read_to_string(kept).unwrap() == std::fs::read_to_string(made).unwrap();
-        assert!(same, "{}: {hint}", kept.display());
+        let is_same = std::fs::read_to_string(kept).unwrap() == std::fs::read_to_string(made).unwrap();
+        assert!(is_same, "{}: {hint}", kept.display());
+    }
+}
+
+#[test]
+fn the_package_is_of_the_programs_version() {
+    let changelog = read("debian/changelog");
+    let newest = changelog.lines().next().unwrap();
+    assert!(newest.starts_with(&format!("cctv-s3-pipeline ({}", env!("CARGO_PKG_VERSION"))), "{newest}");
+}
+
+/// The packaged configuration is the example with other folders and its camera switched off.
+#[test]
+fn the_packages_configuration_is_taken_as_it_is_installed() {
+    let made = output(
+        "sed",
+        &[
+            "-f",
+            root().join("debian/config.sed").to_str().unwrap(),
+            root().join("config.toml.example").to_str().unwrap(),
+        ],
+    );
+    let config =
+        Config::parse(&made, Path::new("config.toml"), &|name| (name == "CAMERA_PASSWORD").then(|| "change-me".to_owned()));
+    let config = config.unwrap();
+    assert!(config.cameras.is_empty(), "its camera is switched off");
+    assert_eq!(config.storage.database, Path::new("/var/lib/cctv-s3-pipeline/segments.db"));
+    assert_eq!(config.storage.segments_dir, Path::new("/var/lib/cctv-s3-pipeline/segments"));
+    assert_eq!(config.logging.file.as_deref(), Some(Path::new("/var/log/cctv-s3-pipeline/pipeline.log")));
+    assert_eq!(made.matches("enabled = false").count(), 1);
+}
+
+/// Every crate that is in the binary, with who wrote it and under which licence, as cargo knows it.
+#[test]
+fn the_copyright_file_names_every_crate_in_the_binary() {
+    let text = output(
+        env!("CARGO"),
+        &[
+            "metadata",
+            "--format-version",
+            "1",
+            "--locked",
+            "--manifest-path",
+            root().join("Cargo.toml").to_str().unwrap(),
+        ],
+    );
+    let metadata: Value = serde_json::from_str(&text).unwrap();
+    let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
+    let node = |id: &str| nodes.iter().find(|node| node["id"] == id).unwrap();
+    let mut open = vec![metadata["resolve"]["root"].as_str().unwrap().to_owned()];
+    let mut linked = BTreeSet::new();
+    while let Some(id) = open.pop() {
+        for dependency in node(&id)["deps"].as_array().unwrap() {
+            // what only builds or tests is not in it
+            let kinds = dependency["dep_kinds"].as_array().unwrap();
+            let for_linux = |kind: &&Value| {
+                let target = kind["target"].as_str().unwrap_or_default();
+                !["windows", "macos", "wasm", "wasi", "redox", "hermit", "android", "apple"]
+                    .iter()
+                    .any(|other| target.contains(other))
+                    || target.contains("not(")
+            };
+            if kinds.iter().any(|kind| kind["kind"].is_null() && for_linux(&kind)) {
+                let id = dependency["pkg"].as_str().unwrap().to_owned();
+                if linked.insert(id.clone()) {
+                    open.push(id);
+                }
+            }
+        }
+    }
+    let packages = metadata["packages"].as_array().unwrap();
+    let mut lines: Vec<String> = packages
+        .iter()
+        .filter(|package| linked.contains(package["id"].as_str().unwrap()))
+        .map(|package| {
+            let authors: Vec<&str> =
+                package["authors"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+            let authors = if authors.is_empty() { "its contributors".to_owned() } else { authors.join(", ") };
+            let text = |key: &str| package[key].as_str().unwrap_or("unknown").to_owned();
+            format!("  {} {} ({}): {authors}", text("name"), text("version"), text("license"))
+        })
+        .collect();
+    lines.sort();
+    assert!(lines.len() > 150, "{}", lines.len());
+    let path = root().join("debian/copyright");
+    let shown = std::fs::read_to_string(&path).unwrap();
+    let (before, _) = shown.split_once("Comment:\n").unwrap();
+    let wanted = format!(
+        "{before}Comment:\n The program is linked with these crates from crates.io, each under its own licence:\n .\n{}\n",
+        lines.join("\n")
+    );
+    if wanted != shown && std::env::var_os("WRITE_DOCS").is_some() {
+        std::fs::write(&path, wanted).unwrap();
+    } else {
+        assert!(wanted == shown, "debian/copyright is old; run the tests once with WRITE_DOCS=1");
     }
 }
 

@@ -75,7 +75,7 @@ fn a_player_gets_every_part_as_it_comes() {
     assert!(text.contains("#EXT-X-MAP:URI=\"/cameras/gate/live/init_"), "{text}");
     let init = text.split("#EXT-X-MAP:URI=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let mut stream = program.get(&init).body;
-    for _ in 0..12 {
+    for _ in 0..20 {
         let (uri, sequence, part) = hint(&text);
         let announced = program.get(&uri);
         assert_eq!((announced.status, announced.header("content-type")), (200, Some("video/mp4")), "{uri}");

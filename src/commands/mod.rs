@@ -87,7 +87,7 @@ pub fn execute(cli: &Cli) -> Result<u8> {
 
 fn run(path: &Path, parts: Parts) -> Result<u8> {
     let from_file = config::dotenv(path)?;
-    let config = Config::load(path, &|name| std::env::var(name).ok())?;
+    let config = Config::load(path, &config::environment)?;
     if parts == Parts::SERVE && !config.server.enabled {
         return Err(Error::new(
             Kind::Config,
@@ -96,6 +96,12 @@ fn run(path: &Path, parts: Parts) -> Result<u8> {
     }
     logging::init(&logging_of(&config.logging, parts))?;
     log::info!("cctv-s3-pipeline {} starts with {}", env!("CARGO_PKG_VERSION"), path.display());
+    if config.cameras.is_empty() {
+        log::warn!(
+            "no camera is enabled: write address and password of yours into {}, set enabled = true, and reload",
+            path.display()
+        );
+    }
     let path = path.to_owned();
     let again = move || config::again(&path, &from_file);
     app::run(config, parts, Shutdown::new(), Box::new(again))?;
@@ -123,7 +129,7 @@ fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
 
 fn load(path: &Path) -> Result<Config> {
     config::dotenv(path)?;
-    Config::load(path, &|name| std::env::var(name).ok())
+    Config::load(path, &config::environment)
 }
 
 /// Commands that answer on standard output say only warnings beside it.

@@ -30,7 +30,7 @@ struct Address {
     credentials: Option<(String, String)>,
 }
 
-/// All cameras that can be read, in the order of the file.
+/// All cameras that can be read and are not switched off, in the order of the file.
 pub(super) fn cameras(root: &Table<'_>, base: &CaptureConfig) -> Vec<CameraConfig> {
     let tables = root.tables("camera");
     if !root.has("camera") {
@@ -57,8 +57,10 @@ fn camera(
     let trust = trust(&table, address.url.starts_with("rtsps:"));
     let (username, password) = credentials(&table, address.credentials);
     let capture = capture(table.table("capture"), base);
+    let is_enabled = table.boolean("enabled").unwrap_or(true);
     table.finish();
-    Some(CameraConfig { name: name?, url: address.url, username, password, trust, capture })
+    let camera = CameraConfig { name: name?, url: address.url, username, password, trust, capture };
+    is_enabled.then_some(camera)
 }
 
 fn name(

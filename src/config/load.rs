@@ -15,6 +15,10 @@ use super::table::Table;
 use super::{CaptureConfig, Config, alert, camera, sections};
 use crate::error::{Error, Kind, Result};
 
+/// A packaged install's file, and its secrets.
+pub const SYSTEM_CONFIG: &str = "/etc/cctv-s3-pipeline/config.toml";
+const SYSTEM_ENV: &str = "/etc/default/cctv-s3-pipeline";
+
 impl Config {
     /// Reads and checks the file. `env` answers `${NAME}`.
     ///
@@ -114,9 +118,23 @@ fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
     })
 }
 
-/// The `.env` that belongs to a config file.
+/// The `.env` that belongs to a config file: beside it, and for a packaged install where Debian keeps such files.
 fn env_path(config_path: &Path) -> PathBuf {
-    config_path.with_file_name(".env")
+    match config_path == Path::new(SYSTEM_CONFIG) {
+        true => PathBuf::from(SYSTEM_ENV),
+        false => config_path.with_file_name(".env"),
+    }
+}
+
+/// A variable of the environment, or a credential of that name that systemd passed (`LoadCredential=`).
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().or_else(|| {
+        let folder = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+        // a name of a variable is no path
+        let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let text = is_plain.then(|| fs::read_to_string(Path::new(&folder).join(name)).ok())??;
+        Some(text.trim_end_matches(['\n', '\r']).to_owned())
+    })
 }
 
 /// Loads the `.env` beside the config file into the environment of this process; what is set there already
@@ -144,7 +162,7 @@ pub fn dotenv(config_path: &Path) -> Result<Vec<String>> {
 pub fn again(config_path: &Path, from_file: &[String]) -> Result<Config> {
     let file = read_env(config_path)?;
     Config::load(config_path, &|name| {
-        let real = std::env::var(name).ok().filter(|_| !from_file.iter().any(|known| known == name));
+        let real = environment(name).filter(|_| !from_file.iter().any(|known| known == name));
         real.or_else(|| file.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
     })
 }

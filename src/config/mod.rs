@@ -25,7 +25,7 @@ mod tests;
 mod tls;
 
 pub use alert::{AlertConfig, AlertKind, AlertTarget, MqttConfig};
-pub use load::{again, dotenv};
+pub use load::{SYSTEM_CONFIG, again, dotenv, environment};
 pub use objects::{CLASSES, Encryption, LifecycleConfig, Lock, ObjectConfig};
 pub use secret::Secret;
 
@@ -35,7 +35,7 @@ pub const EXAMPLE: &str = include_str!("../../config.toml.example");
 /// The whole file, checked. Relative paths are relative to the working directory, as the user typed them.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// In the order of the file; never empty; names are unique.
+    /// In the order of the file; names are unique. Empty where all are switched off.
     pub cameras: Vec<CameraConfig>,
     pub storage: StorageConfig,
     pub s3: S3Config,
