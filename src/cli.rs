@@ -32,6 +32,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Ask for a camera and a bucket, try both, write the configuration, and start the service
+    Setup(SetupOptions),
     /// Record, upload and serve: everything, in one process
     Run,
     /// Only record, and keep the disk within its limits; `upload` and `serve` may run beside it
@@ -117,6 +119,43 @@ pub enum UserRole {
     Viewer,
     /// Everything
     Admin,
+}
+
+/// What is not given is asked for. Secrets are asked for, or come from the environment: CAMERA_PASSWORD,
+/// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+#[derive(Debug, clap::Args)]
+pub struct SetupOptions {
+    /// List the cameras of this network that answer ONVIF, and do nothing else
+    #[arg(long)]
+    pub find: bool,
+    /// a-z, 0-9 and -; one that is in the file is changed
+    #[arg(long, value_name = "NAME")]
+    pub camera_name: Option<String>,
+    /// A camera of the Dahua and CP Plus kind
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "camera_url")]
+    pub camera_ip: Option<String>,
+    /// Any other: rtsp://HOST/PATH or rtsps://HOST/PATH, without name and password
+    #[arg(long, value_name = "URL")]
+    pub camera_url: Option<String>,
+    /// Who to log in as; "" for no login
+    #[arg(long, value_name = "NAME")]
+    pub camera_user: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    pub bucket: Option<String>,
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Another S3-compatible store than AWS
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<String>,
+    /// Ask nothing: what is not given has its default, or is an error
+    #[arg(long)]
+    pub yes: bool,
+    /// Write the file although camera or bucket do not work yet
+    #[arg(long)]
+    pub no_test: bool,
+    /// Do not enable and start the service
+    #[arg(long)]
+    pub no_start: bool,
 }
 
 #[derive(Debug, Subcommand)]

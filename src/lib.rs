@@ -103,6 +103,7 @@ pub mod repeats;
 pub mod replay;
 pub mod retention;
 pub mod segment;
+pub mod setup;
 pub mod shutdown;
 pub mod signals;
 pub mod status;

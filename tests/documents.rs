@@ -134,8 +134,9 @@ fn the_packages_configuration_is_taken_as_it_is_installed() {
             root().join("config.toml.example").to_str().unwrap(),
         ],
     );
-    let config =
-        Config::parse(&made, Path::new("config.toml"), &|name| (name == "CAMERA_PASSWORD").then(|| "change-me".to_owned()));
+    let config = Config::parse(&made, Path::new("config.toml"), &|name| {
+        (name == "CAMERA_PASSWORD").then(|| "change-me".to_owned())
+    });
     let config = config.unwrap();
     assert!(config.cameras.is_empty(), "its camera is switched off");
     assert_eq!(config.storage.database, Path::new("/var/lib/cctv-s3-pipeline/segments.db"));

@@ -27,6 +27,7 @@ mod scene;
 mod secrets;
 mod self_test;
 mod serving;
+mod setup;
 mod soak;
 mod support;
 mod tls;

@@ -46,6 +46,9 @@ _cctv__s3__pipeline() {
             cctv__s3__pipeline,serve)
                 cmd="cctv__s3__pipeline__subcmd__serve"
                 ;;
+            cctv__s3__pipeline,setup)
+                cmd="cctv__s3__pipeline__subcmd__setup"
+                ;;
             cctv__s3__pipeline,share)
                 cmd="cctv__s3__pipeline__subcmd__share"
                 ;;
@@ -99,6 +102,9 @@ _cctv__s3__pipeline() {
                 ;;
             cctv__s3__pipeline__subcmd__help,serve)
                 cmd="cctv__s3__pipeline__subcmd__help__subcmd__serve"
+                ;;
+            cctv__s3__pipeline__subcmd__help,setup)
+                cmd="cctv__s3__pipeline__subcmd__help__subcmd__setup"
                 ;;
             cctv__s3__pipeline__subcmd__help,share)
                 cmd="cctv__s3__pipeline__subcmd__help__subcmd__share"
@@ -221,7 +227,7 @@ _cctv__s3__pipeline() {
 
     case "${cmd}" in
         cctv__s3__pipeline)
-            opts="-c -h -V --config --help --version run capture upload serve check status report retry clean user lifecycle alert share help"
+            opts="-c -h -V --config --help --version setup run capture upload serve check status report retry clean user lifecycle alert share help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -399,7 +405,7 @@ _cctv__s3__pipeline() {
             return 0
             ;;
         cctv__subcmd__s3__subcmd__pipeline__subcmd__help)
-            opts="run capture upload serve check status report retry clean user lifecycle alert share help"
+            opts="setup run capture upload serve check status report retry clean user lifecycle alert share help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -581,6 +587,20 @@ _cctv__s3__pipeline() {
             return 0
             ;;
         cctv__subcmd__s3__subcmd__pipeline__subcmd__help__subcmd__serve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cctv__subcmd__s3__subcmd__pipeline__subcmd__help__subcmd__setup)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -955,6 +975,56 @@ _cctv__s3__pipeline() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cctv__subcmd__s3__subcmd__pipeline__subcmd__setup)
+            opts="-c -h --find --camera-name --camera-ip --camera-url --camera-user --bucket --region --endpoint --yes --no-test --no-start --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --camera-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --camera-ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --camera-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --camera-user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bucket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

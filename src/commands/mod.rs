@@ -17,6 +17,7 @@ mod alert;
 mod check;
 mod lifecycle;
 mod report;
+mod setup;
 mod share;
 mod status;
 mod user;
@@ -69,6 +70,10 @@ pub fn execute(cli: &Cli) -> Result<u8> {
         Command::User(command) => {
             quiet_log()?;
             user::user(&load(&path)?, command)
+        }
+        Command::Setup(options) => {
+            quiet_log()?;
+            setup::setup(&path, options)
         }
         Command::Lifecycle(command) => {
             quiet_log()?;

@@ -119,7 +119,7 @@ fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
 }
 
 /// The `.env` that belongs to a config file: beside it, and for a packaged install where Debian keeps such files.
-fn env_path(config_path: &Path) -> PathBuf {
+pub fn env_path(config_path: &Path) -> PathBuf {
     match config_path == Path::new(SYSTEM_CONFIG) {
         true => PathBuf::from(SYSTEM_ENV),
         false => config_path.with_file_name(".env"),

@@ -25,7 +25,7 @@ mod tests;
 mod tls;
 
 pub use alert::{AlertConfig, AlertKind, AlertTarget, MqttConfig};
-pub use load::{SYSTEM_CONFIG, again, dotenv, environment};
+pub use load::{SYSTEM_CONFIG, again, dotenv, env_path, environment};
 pub use objects::{CLASSES, Encryption, LifecycleConfig, Lock, ObjectConfig};
 pub use secret::Secret;
 

@@ -19,7 +19,11 @@ pub type Line = (&'static str, Result<String>);
 /// Tries the store with a small object of our own, which it deletes again. Later steps are left out when an
 /// earlier one shows that they cannot work.
 pub async fn check_s3(config: &S3Config) -> Vec<Line> {
-    let source = Source::Chain { profile: config.profile.clone() };
+    check_s3_as(config, Source::Chain { profile: config.profile.clone() }).await
+}
+
+/// As [`check_s3`], with credentials from elsewhere.
+pub async fn check_s3_as(config: &S3Config, source: Source) -> Vec<Line> {
     match S3::new(config, source) {
         Ok(s3) => check_with(&s3, config).await,
         Err(error) => vec![("endpoint", Err(error))],

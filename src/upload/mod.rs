@@ -36,7 +36,7 @@ mod suspects;
 mod throttle;
 mod worker;
 
-pub use check::{Line, check_s3};
+pub use check::{Line, check_s3, check_s3_as};
 pub use s3::Source;
 
 /// What the uploader is given.
