@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{load, open_existing, runtime, say};
+use super::{hand_over, load, open_existing, runtime, say};
 use crate::camera::{self, Codecs, prove};
 use crate::cli::CheckWhat;
 use crate::config::Config;
@@ -84,6 +84,7 @@ fn s3(config: &Config, findings: &mut Findings) -> Result<()> {
 
 fn folders(config: &Config, findings: &mut Findings) -> Result<()> {
     let opened = Store::open(&config.storage, &config.s3.prefix).and_then(|store| store.free_bytes());
+    hand_over(&config.storage);
     let finding = opened.map(|free| {
         let (folder, database) = (config.storage.segments_dir.display(), config.storage.database.display());
         format!("{folder} and {database} are writable, {} MB free", free >> 20)

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::app::{self, Parts};
 use crate::cli::{Cli, Command};
-use crate::config::{self, Config, LoggingConfig};
+use crate::config::{self, Config, LoggingConfig, StorageConfig};
 use crate::error::{Context, Error, Kind, Result};
 use crate::logging;
 use crate::segment::{CameraName, Timestamp};
@@ -176,6 +176,34 @@ fn clean(config: &Config) -> Result<u8> {
 
 /// For commands that look at what a recorder left: without a database there is nothing to look at, and a mistyped
 /// path must not create one.
+/// What root has just made in a folder of the recorder's user belongs to that user: a service could not open it otherwise.
+fn hand_over(storage: &StorageConfig) {
+    use std::os::unix::fs::{MetadataExt, chown};
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let database = storage.database.as_path();
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(owner) = std::fs::metadata(folder).map(|found| (found.uid(), found.gid())) else { return };
+    let beside = |end: &str| PathBuf::from(format!("{}{end}", database.display()));
+    let made = [
+        database.to_owned(),
+        beside("-wal"),
+        beside("-shm"),
+        beside(".reserve"),
+        storage.segments_dir.clone(),
+    ];
+    let marker =
+        std::fs::read_dir(&storage.segments_dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    for path in made.into_iter().chain(marker) {
+        let is_roots = std::fs::symlink_metadata(&path).is_ok_and(|found| found.uid() == 0);
+        if is_roots && owner.0 != 0 {
+            // whoever may not is not root of this folder
+            let _ = chown(&path, Some(owner.0), Some(owner.1));
+        }
+    }
+}
+
 fn open_existing(config: &Config) -> Result<Store> {
     let database = &config.storage.database;
     if !database.exists() {

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Read};
 
-use super::say;
+use super::{hand_over, say};
 use crate::access::{self, Name, PASSWORD_MOST, Password, Role, random_password};
 use crate::cli::{UserCommand, UserRole};
 use crate::config::Config;
@@ -12,6 +12,7 @@ use crate::store::Store;
 pub fn user(config: &Config, command: &UserCommand) -> Result<u8> {
     // users may be there before the first recording
     let store = Store::open(&config.storage, &config.s3.prefix)?;
+    hand_over(&config.storage);
     match command {
         UserCommand::Add { name, role, random } => {
             let name = Name::new(name)?;

@@ -33,6 +33,7 @@ fn apply(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Resul
         // no write lock for nothing: another process may hold it for long, and recording must begin all the same
         return Ok(());
     }
+    keep_old(connection, path, migrations.len());
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).sql(what)?;
     let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0)).sql(what)?;
     let application: i32 = tx.pragma_query_value(None, "application_id", |row| row.get(0)).sql(what)?;
@@ -78,6 +79,24 @@ fn apply(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Resul
     Ok(())
 }
 
+/// A copy of the old version beside the database, for whoever has to go back. Recording must begin all the same where there
+/// is no room for one.
+fn keep_old(connection: &Connection, path: &Path, known: usize) {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap_or(0);
+    let is_older = usize::try_from(version).is_ok_and(|version| (1..known).contains(&version));
+    let copy = path.with_extension(format!("db.v{version}"));
+    if !is_older || !path.exists() || copy.exists() {
+        return;
+    }
+    match connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]) {
+        Ok(_) => log::info!("[store] the database of version {version} is kept as {}", copy.display()),
+        Err(error) => {
+            let _ = std::fs::remove_file(&copy);
+            log::warn!("[store] no copy of the database is kept before it is migrated: {error}");
+        }
+    }
+}
+
 fn is_current(connection: &Connection, known: usize) -> rusqlite::Result<bool> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
@@ -111,6 +130,23 @@ mod tests {
             assert_eq!(schema(&database), schema(&fresh), "from version {old}");
             assert_eq!(version(&database), version(&fresh));
         }
+    }
+
+    #[test]
+    fn the_old_version_is_kept_beside_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("segments.db");
+        let mut database = Connection::open(&path).unwrap();
+        apply(&mut database, &path, &MIGRATIONS[..2]).unwrap();
+        database.execute("INSERT INTO runs (camera, started_at) VALUES ('cam', 5)", []).unwrap();
+        migrate(&mut database, &path).unwrap();
+        let copy = Connection::open(folder.path().join("segments.db.v2")).unwrap();
+        assert_eq!(version(&copy), 2);
+        let started: i64 = copy.query_row("SELECT started_at FROM runs", [], |row| row.get(0)).unwrap();
+        assert_eq!(started, 5);
+        // a new database has nothing to keep
+        let files = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(files, 2);
     }
 
     #[test]
