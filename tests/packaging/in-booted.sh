@@ -35,7 +35,7 @@ id -nG cctv
 
 say "the sandbox: nothing else can be written"
 for place in /usr /etc /srv /var/tmp/../lib; do
-    nsenter -t "$pid" -m -- sh -c "touch $place/x" 2>&1 | grep -q "Read-only file system" || fail "$place can be written"
+    nsenter -t "$pid" -m -r -- sh -c "touch $place/x" 2>&1 | grep -q "Read-only file system" || fail "$place can be written"
 done
 
 say "reload takes a changed file over, and refuses a wrong one"
