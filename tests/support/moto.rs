@@ -92,14 +92,16 @@ fn install() -> PathBuf {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/moto");
     let folder = target.join(hex::encode(&Sha256::digest(REQUIREMENTS)[..8]));
     let done = folder.join("whole");
-    if done.is_file() {
+    // its Python is a link to the machine's, which may have gone
+    let is_whole = || done.is_file() && folder.join("bin/python").exists();
+    if is_whole() {
         return folder;
     }
     // a virtual environment cannot be renamed: two processes that install at once do so one after the other
     std::fs::create_dir_all(&target).expect("cargo's own folder is writable");
     let lock = std::fs::File::create(target.join("lock")).expect("cargo's own folder is writable");
     lock.lock().expect("a file can be locked");
-    if done.is_file() {
+    if is_whole() {
         return folder;
     }
     let made = tools::run("python3", &["-m", "venv", "--clear", &folder.display().to_string()]);
@@ -110,6 +112,6 @@ fn install() -> PathBuf {
     let list = list.display().to_string();
     let pip = folder.join("bin/pip").display().to_string();
     tools::output(&pip, &["install", "--quiet", "--require-hashes", "--only-binary=:all:", "-r", &list]);
-    std::fs::write(done, "").expect("a folder of our own is writable");
+    std::fs::write(&done, "").expect("a folder of our own is writable");
     folder
 }
