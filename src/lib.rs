@@ -14,7 +14,7 @@
 //!
 //! **The row is the queue**: uploader, playlists, manifests and retention read rows and never call each other;
 //! channels only say "look now". Folders on one level do not import each other; [`app`] wires them:
-//! main → [`commands`] → [`app`], [`bucket`] → {[`camera`], [`upload`], [`http`], [`retention`], [`alert`], [`watchdog`]} →
+//! main → [`commands`] → [`app`], [`bucket`], [`setup`] → {[`camera`], [`upload`], [`http`], [`retention`], [`alert`], [`watchdog`]} →
 //! {[`access`], [`metrics`]} → {[`store`], [`live`], [`stills`], [`replay`]} → {[`segment`], [`status`], [`counters`],
 //! [`heartbeat`], [`repeats`], [`error`]}.
 //!
