@@ -83,7 +83,10 @@ pub fn run(config: Config, parts: Parts, shutdown: Shutdown, again: Again) -> Re
     outcome
 }
 
-fn load_templates(config: &Config, codecs: &Codecs) -> Result<Vec<(CameraConfig, Template)>> {
+/// Each camera with its proved text.
+type Templates = Vec<(CameraConfig, Template)>;
+
+fn load_templates(config: &Config, codecs: &Codecs) -> Result<Templates> {
     camera::init()?;
     config
         .cameras
@@ -123,7 +126,7 @@ fn describe(config: &Config, parts: Parts) -> String {
 
 /// What the parts need that was checked before anything started.
 struct Prepared {
-    templates: Vec<(CameraConfig, Template)>,
+    templates: Templates,
     codecs: Arc<Codecs>,
     socket: Inherited,
 }

@@ -99,6 +99,11 @@ impl Counters {
         for family in [&self.frames, &self.bytes, &self.segments] {
             drop(family.get_or_create(&of));
         }
+        // a rate needs the zero before the first
+        for cause in Cause::ALL {
+            let labels = OfCause { camera: camera.to_string(), cause: cause.as_str() };
+            drop(self.reconnects.get_or_create(&labels));
+        }
     }
 
     /// Frames that left the pipeline.

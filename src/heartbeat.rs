@@ -23,9 +23,11 @@ impl Heart {
     /// How long it may be silent.
     pub const fn limit(&self) -> Duration {
         match self {
-            // a codec may be tried for 30 s, one after the other, while nothing else can be done
+            // a run that hangs is given up by itself before
             Heart::Camera(_) => Duration::from_secs(120),
-            Heart::Upload | Heart::Retention => Duration::from_secs(60),
+            Heart::Upload => Duration::from_secs(60),
+            // after a long outage it removes files by the ten thousand from a slow card
+            Heart::Retention => Duration::from_secs(600),
             Heart::Http => Duration::from_secs(30),
         }
     }

@@ -16,7 +16,7 @@
 //! channels only say "look now". Folders on one level do not import each other; [`app`] wires them:
 //! main → [`commands`] → [`app`], [`bucket`], [`setup`] → {[`camera`], [`upload`], [`http`], [`retention`], [`alert`], [`watchdog`]} →
 //! {[`access`], [`metrics`]} → {[`store`], [`live`], [`stills`], [`replay`]} → {[`segment`], [`status`], [`counters`],
-//! [`heartbeat`], [`repeats`], [`error`]}.
+//! [`heartbeat`], [`repeats`], [`words`], [`error`]}.
 //!
 //! **Live** is a second way out of the same encoded frames, because bytes leave hlssink2 in whole GOPs only. A
 //! probe on the sink's pad shows each frame to [`live`] while somebody watches; there it becomes a fragment of MP4,
@@ -112,3 +112,4 @@ pub mod store;
 pub mod tls;
 pub mod upload;
 pub mod watchdog;
+pub mod words;

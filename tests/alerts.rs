@@ -171,6 +171,14 @@ fn a_broker_and_home_assistant_see_the_camera_come_and_go() {
     again.wait_for(&["site/cctv/alert ", "\"event\":\"camera-down\"", "\"phase\":\"end\""]);
     again.wait_for(&["site/cctv/status online"]);
     again.wait_for(&["site/cctv/camera/gate ", "\"recording\":true"]);
+    // a camera that an earlier configuration had
+    broker.keep("site/cctv/camera/shed", "{\"recording\":true}");
+    broker.keep("homeassistant/binary_sensor/site_cctv/shed/config", "{}");
+    eventually(LIMIT, "the camera of before to go", || {
+        let kept = broker.kept(&["site/cctv/camera/#", "homeassistant/#"]);
+        let is_clean = !kept.contains("shed") && kept.contains("gate");
+        if is_clean { Ok(()) } else { Err(kept) }
+    });
     // the broker's own word, when we are gone without ours
     program.kill9();
     again.wait_for(&["site/cctv/status offline"]);

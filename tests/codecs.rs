@@ -38,7 +38,7 @@ fn capture() -> CaptureConfig {
 }
 
 fn chosen(role: Role) -> &'static str {
-    Codecs::new().choose(role, &capture(), &Latches::default()).unwrap()
+    Codecs::new().choose(role, &capture(), &Latches::default(), &|| {}).unwrap()
 }
 
 #[test]
@@ -75,13 +75,13 @@ fn a_latched_codec_is_passed_over_but_the_last_one_never_is() {
     let decoder = Role::Decoder(Codec::H264);
     fakes::decoder::register(fakes::NEVER);
     let (codecs, mut latches) = (Codecs::new(), Latches::default());
-    assert_eq!(codecs.choose(decoder, &capture(), &latches).unwrap(), "v4l2h264dec");
+    assert_eq!(codecs.choose(decoder, &capture(), &latches, &|| {}).unwrap(), "v4l2h264dec");
     assert!(latches.latch(decoder, "v4l2h264dec"));
-    assert_eq!(codecs.choose(decoder, &capture(), &latches).unwrap(), "avdec_h264");
+    assert_eq!(codecs.choose(decoder, &capture(), &latches, &|| {}).unwrap(), "avdec_h264");
     latches.latch(decoder, "avdec_h264");
     latches.latch(decoder, "openh264dec");
     // everything failed once: all are tried again, since not recording is worse
-    assert_eq!(codecs.choose(decoder, &capture(), &latches).unwrap(), "v4l2h264dec");
+    assert_eq!(codecs.choose(decoder, &capture(), &latches, &|| {}).unwrap(), "v4l2h264dec");
     fakes::decoder::register(fakes::AT_READY);
 }
 

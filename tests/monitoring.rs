@@ -120,7 +120,7 @@ fn prometheus_scrapes_by_password_and_its_alerts_see_a_dead_camera() {
     });
 
     yard.stop();
-    reaches("cctv_camera_reconnects_total{camera=\"yard\"}", 1.0);
+    reaches("sum(cctv_camera_reconnects_total{camera=\"yard\"})", 1.0);
     eventually(LIMIT, "the alert of the dead camera", || {
         let alerts = prometheus.ask("/api/v1/alerts")?["data"]["alerts"].clone();
         let names: Vec<_> =

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use super::event::{Key, span};
+use super::event::Key;
 use crate::config::{AlertConfig, AlertKind};
 use crate::segment::{CameraName, Cause, State, Timestamp};
 use crate::status::{CameraState, Snapshot, SpaceLevel, UploadState};
 use crate::store::CameraStats;
+use crate::words::ago;
 
 /// A camera may take this long for its first picture after the program's start.
 const START: Duration = Duration::from_secs(20);
@@ -112,7 +113,7 @@ pub fn lost(stats: &[CameraStats]) -> u64 {
 }
 
 fn count(stats: &[CameraStats], counts: impl Fn(State) -> bool) -> u64 {
-    stats.iter().flat_map(|stats| &stats.by_state).filter(|one| counts(one.0)).map(|one| one.1).sum()
+    CameraStats::total(stats, counts).0
 }
 
 /// Everything that is wrong, or may be, as `alert` counts it.
@@ -214,7 +215,7 @@ fn camera(facts: &Facts<'_>, alert: &AlertConfig, camera: &Watched, disk: bool, 
     let without = newest.map_or(in_state, |end| facts.now.since(end).min(in_state));
     if without > limit + camera.segment_duration {
         let message =
-            format!("camera {name} records, but no segment was closed for {}", span(without.as_secs()));
+            format!("camera {name} records, but no segment was closed for {}", ago(without.as_secs()));
         add(found, key(NoSegment), unless(!records || disk), message);
     }
 }
@@ -254,10 +255,8 @@ fn uploads(facts: &Facts<'_>, alert: &AlertConfig, found: &mut Vec<Condition>) {
     let waits = oldest.map(|oldest| facts.now.since(oldest)).unwrap_or_default();
     if alert.backlog.is_some_and(|limit| waits > limit) {
         let pending = count(stats, State::is_pending);
-        let message = format!(
-            "{pending} segment(s) wait for upload, the oldest for {}{because}",
-            span(waits.as_secs())
-        );
+        let message =
+            format!("{pending} segment(s) wait for upload, the oldest for {}{because}", ago(waits.as_secs()));
         add(found, key(Backlog), unless(is_misconfigured), message);
     }
 }

@@ -11,6 +11,8 @@ use crate::status::{CameraState, Snapshot};
 
 pub const ONLINE: &str = "online";
 pub const OFFLINE: &str = "offline";
+/// No camera is called so: their names have no underscore.
+const RECORDER: &str = "recorder_status";
 
 pub fn status(mqtt: &MqttConfig) -> String {
     format!("{}/status", mqtt.topic)
@@ -20,8 +22,19 @@ pub fn alert(mqtt: &MqttConfig) -> String {
     format!("{}/alert", mqtt.topic)
 }
 
-pub fn camera(mqtt: &MqttConfig, name: &CameraName) -> String {
+/// Of one camera, or of all with `+`.
+pub fn camera(mqtt: &MqttConfig, name: &str) -> String {
     format!("{}/camera/{name}", mqtt.topic)
+}
+
+/// Where Home Assistant looks for a thing of ours; `None` where nothing is announced.
+pub fn entity(mqtt: &MqttConfig, name: &str) -> Option<String> {
+    let prefix = mqtt.discovery.as_ref()?;
+    Some(format!("{prefix}/binary_sensor/{}/{name}/config", node(mqtt)))
+}
+
+fn node(mqtt: &MqttConfig) -> String {
+    mqtt.topic.replace('/', "_")
 }
 
 /// How a camera is.
@@ -37,8 +50,7 @@ pub fn state(snapshot: &Snapshot, name: &CameraName) -> Value {
 
 /// Topic and content of each thing that Home Assistant is to show.
 pub fn entities(mqtt: &MqttConfig, cameras: &[CameraName]) -> Vec<(String, Value)> {
-    let Some(prefix) = &mqtt.discovery else { return Vec::new() };
-    let node = mqtt.topic.replace('/', "_");
+    let node = node(mqtt);
     let device = json!({
         "identifiers": [node],
         "name": "CCTV recorder",
@@ -55,18 +67,18 @@ pub fn entities(mqtt: &MqttConfig, cameras: &[CameraName]) -> Vec<(String, Value
         "device": device,
     });
     let of = |name: &CameraName| {
-        let entity = json!({
+        let thing = json!({
             "name": format!("Camera {name}"),
             "unique_id": format!("{node}_{name}"),
             "device_class": "connectivity",
-            "state_topic": camera(mqtt, name),
+            "state_topic": camera(mqtt, name.as_str()),
             "value_template": "{{ 'ON' if value_json.recording else 'OFF' }}",
-            "json_attributes_topic": camera(mqtt, name),
+            "json_attributes_topic": camera(mqtt, name.as_str()),
             "availability_topic": status(mqtt),
             "device": device,
         });
-        (format!("{prefix}/binary_sensor/{node}/{name}/config"), entity)
+        (entity(mqtt, name.as_str()), thing)
     };
-    let all = cameras.iter().map(of);
-    all.chain([(format!("{prefix}/binary_sensor/{node}/recorder/config"), recorder)]).collect()
+    let all = cameras.iter().map(of).chain([(entity(mqtt, RECORDER), recorder)]);
+    all.filter_map(|(topic, thing)| Some((topic?, thing))).collect()
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::config::AlertKind;
 use crate::segment::{CameraName, Timestamp};
+use crate::words::ago;
 
 /// What an alert is about: one of a kind, or one of a kind for each camera.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,16 +129,7 @@ fn over(key: &Key, lasted: Duration) -> String {
         AlertKind::FootageLost => "no more footage is lost".into(),
         AlertKind::StorageDown => "rows and files can be written again".into(),
     };
-    format!("{what}, after {}", span(lasted.as_secs()))
-}
-
-/// `5 s`, `12 min`, `3 h 20 min`: as exact as a person needs.
-pub(super) fn span(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
+    format!("{what}, after {}", ago(lasted.as_secs()))
 }
 
 #[cfg(test)]

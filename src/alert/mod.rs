@@ -31,10 +31,12 @@ mod webhook;
 pub use condition::{Scope, Watched};
 pub use trial::try_out;
 
+use command::Program;
 use condition::{Facts, Losses, conditions, lost};
 use event::{Event, Key};
 use ledger::Ledger;
-use outbox::Outbox;
+use outbox::{Carrier, Outbox, Way};
+use webhook::Webhook;
 
 const LOOK: Duration = Duration::from_secs(1);
 /// What is under way when the program stops may take this long.
@@ -53,7 +55,7 @@ impl Alerts {
     /// Until `shutdown`. What was not told by then is found again at the next start.
     pub async fn run(self, shutdown: Shutdown) -> Result<()> {
         let (store, board) = (self.store.clone(), self.board.clone());
-        // a database that does not answer makes nobody be told twice but those who were told before
+        // where the database does not answer, what was told before this start is told again
         let told = store.call(|store| Ok((store.told_alerts()?, store.losses_seen()?))).await;
         let (told, seen) = told.unwrap_or_default();
         let mut tasks = JoinSet::new();
@@ -112,8 +114,13 @@ impl Alerts {
                     let link = mqtt::Link::new(name, mqtt, cameras, self.board.clone(), store);
                     tasks.spawn(link.run(letters, shutdown.clone()));
                 }
-                target => {
-                    tasks.spawn(outbox::Carrier::new(name, target, store).run(letters, shutdown.clone()));
+                AlertTarget::Webhook { url, secret } => {
+                    let way = Way::Webhook(Webhook::new(url, secret));
+                    tasks.spawn(Carrier { name, way, store }.run(letters, shutdown.clone()));
+                }
+                AlertTarget::Command(command) => {
+                    let way = Way::Program(Program::new(command));
+                    tasks.spawn(Carrier { name, way, store }.run(letters, shutdown.clone()));
                 }
             }
             Target { config: config.clone(), ledger, outbox }

@@ -112,6 +112,7 @@ impl Link {
                             }
                             session.introduce(&self.config, &self.cameras);
                         }
+                        session.forget_strangers(&told, &self.config, &self.cameras);
                         if session.confirms(&told) && let Some(event) = self.waiting.pop_front() {
                             note(&self.store, &self.name, &event).await;
                         }
@@ -207,6 +208,25 @@ impl Session {
             self.publish(topic, true, content.to_string().into_bytes());
         }
         self.publish(discovery::status(config), true, discovery::ONLINE.into());
+        // what an earlier configuration left
+        let _ = self.client.try_subscribe(discovery::camera(config, "+"), QoS::AtLeastOnce);
+    }
+
+    /// A camera that is no longer in the configuration goes from the broker, and from Home Assistant.
+    fn forget_strangers(&mut self, told: &Told, config: &MqttConfig, cameras: &[CameraName]) {
+        let Told::Incoming(Packet::Publish(kept)) = told else { return };
+        let name = kept
+            .topic
+            .strip_prefix(&discovery::camera(config, ""))
+            .and_then(|name| CameraName::new(name).ok());
+        let Some(name) = name.filter(|name| !kept.payload.is_empty() && !cameras.contains(name)) else {
+            return;
+        };
+        for topic in
+            [Some(kept.topic.clone()), discovery::entity(config, name.as_str())].into_iter().flatten()
+        {
+            self.publish(topic, true, Vec::new());
+        }
     }
 
     fn tell_cameras(&mut self, config: &MqttConfig, cameras: &[CameraName], board: &Board) {
@@ -215,7 +235,7 @@ impl Session {
         for (place, name) in cameras.iter().enumerate() {
             let now = discovery::state(&snapshot, name);
             if self.said[place] != now
-                && self.publish(discovery::camera(config, name), true, now.to_string().into_bytes())
+                && self.publish(discovery::camera(config, name.as_str()), true, now.to_string().into_bytes())
             {
                 self.said[place] = now;
             }

@@ -10,7 +10,6 @@ use super::command::Program;
 use super::event::Event;
 use super::note;
 use super::webhook::Webhook;
-use crate::config::AlertTarget;
 use crate::repeats::Repeats;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
@@ -48,54 +47,45 @@ impl Outbox {
 /// How one attempt failed, in words without secrets.
 pub type Sent = Result<(), String>;
 
-pub enum Carrier {
-    Webhook(String, Webhook, Store),
-    Program(String, Program, Store),
+/// One receiver.
+pub struct Carrier {
+    pub name: String,
+    pub way: Way,
+    pub store: Store,
+}
+
+/// How it is reached.
+pub enum Way {
+    Webhook(Webhook),
+    Program(Program),
+}
+
+impl Way {
+    async fn send(&self, event: &Event) -> Sent {
+        match self {
+            Way::Webhook(webhook) => webhook.send(event).await,
+            Way::Program(program) => program.run(event).await,
+        }
+    }
 }
 
 impl Carrier {
-    /// `target` is no broker: those have [`super::mqtt::Link`].
-    pub fn new(name: String, target: AlertTarget, store: Store) -> Carrier {
-        match target {
-            AlertTarget::Webhook { url, secret } => Carrier::Webhook(name, Webhook::new(url, secret), store),
-            AlertTarget::Command(command) => Carrier::Program(name, Program::new(command), store),
-            AlertTarget::Mqtt(_) => Carrier::Program(name, Program::new(Vec::new()), store),
-        }
-    }
-
-    async fn send(&self, event: &Event) -> Sent {
-        match self {
-            Carrier::Webhook(_, webhook, _) => webhook.send(event).await,
-            Carrier::Program(_, program, _) => program.run(event).await,
-        }
-    }
-
-    fn name(&self) -> &str {
-        let (Carrier::Webhook(name, ..) | Carrier::Program(name, ..)) = self;
-        name
-    }
-
-    fn store(&self) -> &Store {
-        let (Carrier::Webhook(_, _, store) | Carrier::Program(_, _, store)) = self;
-        store
-    }
-
     pub async fn run(self, mut letters: Letters, shutdown: Shutdown) {
         let mut repeats = Repeats::default();
         // the ledger's end of the channel goes at the stop: what lies in it then is tried once
         while let Some(event) = letters.recv().await {
             if self.carry(&event, &mut repeats, &shutdown).await {
-                note(self.store(), self.name(), &event).await;
+                note(&self.store, &self.name, &event).await;
             }
         }
     }
 
     /// Returns whether the receiver has it.
     async fn carry(&self, event: &Event, repeats: &mut Repeats, shutdown: &Shutdown) -> bool {
-        let (began, name) = (Instant::now(), self.name());
+        let (began, name) = (Instant::now(), &self.name);
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
-            match self.send(event).await {
+            match self.way.send(event).await {
                 Ok(()) => {
                     if let Some(line) = repeats.recovered(Instant::now()) {
                         log::info!("[alert {name}] {line}");
@@ -108,7 +98,7 @@ impl Carrier {
                     }
                 }
             }
-            let is_hopeless = matches!(self, Carrier::Program(..)) && attempt >= RUNS;
+            let is_hopeless = matches!(self.way, Way::Program(_)) && attempt >= RUNS;
             if is_hopeless || began.elapsed() >= GIVE_UP {
                 log::error!("[alert {name}] given up: {}", event.message);
                 return false;

@@ -3,10 +3,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::load_templates;
 use super::plan::{Plan, effective};
 use super::recorder::Recorder;
 use super::running::Running;
+use super::{Templates, load_templates};
+use crate::config::Config;
 use crate::error::Result;
 use crate::logging;
 
@@ -31,17 +32,22 @@ impl Recorder {
             return;
         }
         self.watchdog().reloading();
-        if let Err(error) = self.reload(running) {
-            log::error!("reload refused, the old configuration runs on: {error}");
+        match self.read_anew() {
+            Ok((new, templates)) => self.take_over(running, new, templates),
+            Err(error) => log::error!("reload refused, the old configuration runs on: {error}"),
         }
         self.watchdog().ready();
     }
 
-    fn reload(&mut self, running: &mut Running) -> Result<()> {
+    /// Everything that can be wrong with a new file is found here, while the old one runs.
+    fn read_anew(&self) -> Result<(Config, Templates)> {
         let new = (self.again)()?;
-        // a pipeline that cannot be built must be found while the old one still runs
-        let codecs = self.prepared.codecs.clone();
-        let templates = if self.parts.capture { load_templates(&new, &codecs)? } else { Vec::new() };
+        let codecs = &self.prepared.codecs;
+        let templates = if self.parts.capture { load_templates(&new, codecs)? } else { Vec::new() };
+        Ok((new, templates))
+    }
+
+    fn take_over(&mut self, running: &mut Running, new: Config, templates: Templates) {
         let plan = Plan::of(&self.config, &new);
         if !plan.later.is_empty() {
             log::warn!(
@@ -54,8 +60,10 @@ impl Recorder {
         if plan.level {
             logging::set_level(&self.config.logging.level);
         }
-        running.apply(&plan, &self.config, self.parts, &self.prepared, &self.runtime)?;
-        log::info!("reload: {}", plan.words());
-        Ok(())
+        match running.apply(&plan, &self.config, self.parts, &self.prepared, &self.runtime) {
+            Ok(()) => log::info!("reload: {}", plan.words()),
+            // what could not be started is missing now, as /health says
+            Err(error) => log::error!("reload: the new configuration was taken over in part: {error}"),
+        }
     }
 }

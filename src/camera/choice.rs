@@ -5,7 +5,8 @@
 //! next candidate. The last candidate of a role is never latched: a broken stream must not stop recording for good.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use super::codec::{Chain, Chosen, Role, text};
 use super::probe;
@@ -32,6 +33,9 @@ impl Latches {
     }
 }
 
+/// Between two looks whether another camera has probed.
+const TURN: Duration = Duration::from_millis(20);
+
 /// Remembers what was probed, for all cameras of the process.
 #[derive(Default)]
 pub struct Codecs {
@@ -55,10 +59,18 @@ impl Codecs {
 
     /// The first candidate of `role` that works at this size and is not latched. Probes what was not probed yet,
     /// which takes a few tens of milliseconds each.
-    pub fn choose(&self, role: Role, capture: &CaptureConfig, latches: &Latches) -> Result<&'static str> {
+    ///
+    /// `alive` is called before each probe and while another camera probes: hardware that hangs takes ten seconds each.
+    pub fn choose(
+        &self,
+        role: Role,
+        capture: &CaptureConfig,
+        latches: &Latches,
+        alive: &dyn Fn(),
+    ) -> Result<&'static str> {
         let size = Size { width: capture.width, height: capture.height, framerate: capture.framerate };
         // held while probing: cameras that start together wait for one probe instead of running many at once
-        let mut probed = self.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut probed = self.wait(alive);
         let mut tried = Vec::new();
         for element in role.candidates() {
             if latches.holds(role, element) {
@@ -70,6 +82,7 @@ impl Codecs {
                 continue;
             }
             let answer = probed.entry((role, element, size)).or_insert_with(|| {
+                alive();
                 let answer = probe::run(role, &text(role, element, capture), capture);
                 match &answer {
                     Ok(()) => log::info!("[codec] {role}: {element} works"),
@@ -91,6 +104,19 @@ impl Codecs {
         ))
     }
 
+    fn wait(&self, alive: &dyn Fn()) -> MutexGuard<'_, BTreeMap<Probed, Result<(), String>>> {
+        loop {
+            match self.probed.try_lock() {
+                Ok(probed) => return probed,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    alive();
+                    std::thread::sleep(TURN);
+                }
+            }
+        }
+    }
+
     /// Lets the next choice probe again what failed before.
     pub fn forget_failures(&self, roles: &[Role]) {
         let mut probed = self.probed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,10 +129,11 @@ impl Codecs {
         roles: &[Role],
         capture: &CaptureConfig,
         latches: &Latches,
+        alive: &dyn Fn(),
     ) -> Result<(Chain, Chosen)> {
         let (mut chain, mut chosen) = (Chain::default(), Chosen::new());
         for role in roles {
-            let element = self.choose(*role, capture, latches)?;
+            let element = self.choose(*role, capture, latches, alive)?;
             let text = text(*role, element, capture);
             match role {
                 Role::Decoder(_) => chain.decoder = text,
@@ -116,5 +143,30 @@ impl Codecs {
             chosen.insert(*role, element);
         }
         Ok((chain, chosen))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn who_waits_for_the_probe_of_another_camera_says_that_it_goes_on() {
+        let (codecs, beats) = (Codecs::new(), &AtomicU32::new(0));
+        let held = codecs.probed.lock().unwrap();
+        std::thread::scope(|scope| {
+            let alive = move || {
+                beats.fetch_add(1, Ordering::Relaxed);
+            };
+            let codecs = &codecs;
+            let waits = scope.spawn(move || drop(codecs.wait(&alive)));
+            while beats.load(Ordering::Relaxed) < 3 {
+                assert!(!waits.is_finished(), "it did not wait");
+                std::thread::yield_now();
+            }
+            drop(held);
+        });
     }
 }

@@ -39,7 +39,8 @@ fn describe(
     codec: Codec,
     codecs: &Codecs,
 ) -> Result<(String, Chosen)> {
-    let (chain, chosen) = codecs.chain(&template.roles(codec), &camera.capture, &Latches::default())?;
+    let (chain, chosen) =
+        codecs.chain(&template.roles(codec), &camera.capture, &Latches::default(), &|| {})?;
     Ok((template.expand(&camera.capture, codec, &chain)?, chosen))
 }
 

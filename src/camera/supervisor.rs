@@ -232,7 +232,8 @@ impl Supervisor {
     fn build(&mut self) -> Result<(CameraPipeline, Chosen), Error> {
         let roles = self.template.roles(self.lessons.codec);
         let capture = &self.camera.capture;
-        let (chain, chosen) = match self.parts.codecs.chain(&roles, capture, &self.lessons.latches) {
+        let alive = || self.parts.board.heartbeat(&self.heart);
+        let (chain, chosen) = match self.parts.codecs.chain(&roles, capture, &self.lessons.latches, &alive) {
             Ok(chosen) => chosen,
             Err(error) => {
                 // a probe may have failed for want of time, a codec for a broken stream: begin anew next time

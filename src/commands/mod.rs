@@ -178,7 +178,7 @@ fn clean(config: &Config) -> Result<u8> {
 /// path must not create one.
 /// What root has just made in a folder of the recorder's user belongs to that user: a service could not open it otherwise.
 fn hand_over(storage: &StorageConfig) {
-    use std::os::unix::fs::{MetadataExt, chown};
+    use std::os::unix::fs::{MetadataExt, lchown};
     if !rustix::process::geteuid().is_root() {
         return;
     }
@@ -196,10 +196,12 @@ fn hand_over(storage: &StorageConfig) {
     let marker =
         std::fs::read_dir(&storage.segments_dir).into_iter().flatten().flatten().map(|entry| entry.path());
     for path in made.into_iter().chain(marker) {
-        let is_roots = std::fs::symlink_metadata(&path).is_ok_and(|found| found.uid() == 0);
-        if is_roots && owner.0 != 0 {
-            // whoever may not is not root of this folder
-            let _ = chown(&path, Some(owner.0), Some(owner.1));
+        // that user writes in this folder: neither a link nor a second name of a file elsewhere may be given away
+        let is_made_here = std::fs::symlink_metadata(&path).is_ok_and(|found| {
+            found.uid() == 0 && (found.is_dir() || (found.is_file() && found.nlink() == 1))
+        });
+        if is_made_here && owner.0 != 0 {
+            let _ = lchown(&path, Some(owner.0), Some(owner.1));
         }
     }
 }

@@ -12,6 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::Facts;
 use crate::segment::State;
 use crate::status::{SpaceLevel, UploadState};
+use crate::store::CameraStats;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfUpload {
@@ -55,15 +56,8 @@ fn total(value: u64) -> Counter {
     counter
 }
 
-/// Segments and bytes of all cameras in the states that `counts`.
-fn sum(facts: &Facts<'_>, counts: impl Fn(State) -> bool) -> (u64, u64) {
-    let all = facts.stats.iter().flat_map(|stats| &stats.by_state);
-    all.filter(|(state, ..)| counts(*state))
-        .fold((0, 0), |(segments, bytes), (_, count, size)| (segments + count, bytes + size))
-}
-
 fn backlog(registry: &mut Registry, facts: &Facts<'_>) {
-    let (segments, bytes) = sum(facts, State::is_pending);
+    let (segments, bytes) = CameraStats::total(facts.stats, State::is_pending);
     registry.register("backlog_segments", "Segments that are not uploaded yet", whole(segments));
     registry.register_with_unit("backlog", "Bytes that are not uploaded yet", Unit::Bytes, whole(bytes));
     let oldest = facts.stats.iter().filter_map(|stats| stats.oldest_pending).min();
@@ -118,7 +112,7 @@ fn uploads(registry: &mut Registry, facts: &Facts<'_>) {
 
 /// What did not get to S3, and never will by itself.
 fn ends(registry: &mut Registry, facts: &Facts<'_>) {
-    let of = |state: State| sum(facts, |of| of == state);
+    let of = |state: State| CameraStats::total(facts.stats, |of| of == state);
     registry.register(
         "segments_failed",
         "Segments that wait for a person: S3 refuses them",
@@ -144,7 +138,7 @@ fn ends(registry: &mut Registry, facts: &Facts<'_>) {
 }
 
 fn storage(registry: &mut Registry, facts: &Facts<'_>) {
-    let (_, bytes) = sum(facts, State::has_file);
+    let (_, bytes) = CameraStats::total(facts.stats, State::has_file);
     registry.register_with_unit("storage_used", "Bytes of the segments on disk", Unit::Bytes, whole(bytes));
     if let Some(free) = facts.free_bytes {
         registry.register_with_unit(

@@ -164,6 +164,14 @@ pub struct CameraStats {
     pub last_state: Option<(CameraState, Option<String>, Timestamp)>,
 }
 
+impl CameraStats {
+    /// Segments and bytes of all cameras in the states that `counts`.
+    pub fn total(all: &[CameraStats], counts: impl Fn(State) -> bool) -> (u64, u64) {
+        let states = all.iter().flat_map(|stats| &stats.by_state).filter(|(state, ..)| counts(*state));
+        states.fold((0, 0), |(segments, sum), (_, count, bytes)| (segments + count, sum + bytes))
+    }
+}
+
 /// How much of a camera's time is footage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Footage {

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use sd_notify::NotifyState;
 
 use crate::heartbeat::Heart;
-use crate::segment::Timestamp;
+use crate::segment::{State, Timestamp};
 use crate::status::{Board, CameraState, Snapshot};
-use crate::store::Store;
+use crate::store::{CameraStats, Store};
 
 /// How often the line of `systemctl status` is made anew.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
@@ -109,9 +109,7 @@ fn line(snapshot: &Snapshot, store: &Store, now: Timestamp) -> String {
     }
     match store.stats() {
         Ok(stats) => {
-            let states = stats.iter().flat_map(|stats| &stats.by_state);
-            let waiting: u64 =
-                states.filter(|(state, ..)| state.is_pending()).map(|(_, count, _)| count).sum();
+            let (waiting, _) = CameraStats::total(&stats, State::is_pending);
             let oldest = stats.iter().filter_map(|stats| stats.oldest_pending).min();
             let age =
                 oldest.map(|oldest| format!(", the oldest for {} s", now.since(oldest).as_secs() / 10 * 10));

@@ -65,11 +65,8 @@ impl Broker {
         format!("mqtt://127.0.0.1:{}", self.port)
     }
 
-    /// What comes for these topics, as `TOPIC CONTENT`, into a file that grows.
-    pub fn listen(&self, topics: &[&str]) -> Listener {
-        let file = self.folder.path().join(format!("heard-{}", topics.len()));
-        let out = std::fs::File::create(&file).expect("a file can be made");
-        let mut command = Command::new("mosquitto_sub");
+    fn client(&self, tool: &str) -> Command {
+        let mut command = Command::new(tool);
         command.args([
             "-h",
             "127.0.0.1",
@@ -79,10 +76,36 @@ impl Broker {
             USER,
             "-P",
             PASSWORD,
-            "-v",
             "-q",
             "1",
         ]);
+        command
+    }
+
+    /// Publishes something that the broker keeps.
+    pub fn keep(&self, topic: &str, content: &str) {
+        let mut command = self.client("mosquitto_pub");
+        let ended = spawn("mosquitto_pub", command.args(["-r", "-t", topic, "-m", content])).wait();
+        assert!(ended.is_ok_and(|ended| ended.success()), "mosquitto_pub {topic}");
+    }
+
+    /// What the broker keeps below these topics.
+    pub fn kept(&self, topics: &[&str]) -> String {
+        let mut command = self.client("mosquitto_sub");
+        command.args(["-v", "--retained-only", "-W", "1"]);
+        for topic in topics {
+            command.args(["-t", topic]);
+        }
+        let kept = command.output().expect("mosquitto_sub runs: sudo apt-get install mosquitto-clients");
+        String::from_utf8_lossy(&kept.stdout).into_owned()
+    }
+
+    /// What comes for these topics, as `TOPIC CONTENT`, into a file that grows.
+    pub fn listen(&self, topics: &[&str]) -> Listener {
+        let file = self.folder.path().join(format!("heard-{}", topics.len()));
+        let out = std::fs::File::create(&file).expect("a file can be made");
+        let mut command = self.client("mosquitto_sub");
+        command.arg("-v");
         for topic in topics {
             command.args(["-t", topic]);
         }

@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Output};
 
 /// Debian packages of the tools that tests use.
-const PACKAGES: [(&str, &str); 18] = [
+const PACKAGES: [(&str, &str); 19] = [
     ("ffprobe", "ffmpeg"),
     ("chromedriver", "chromium-driver"),
     ("ffmpeg", "ffmpeg"),
@@ -20,6 +20,7 @@ const PACKAGES: [(&str, &str); 18] = [
     ("python3", "python3"),
     ("mosquitto", "mosquitto"),
     ("mosquitto_passwd", "mosquitto"),
+    ("mosquitto_pub", "mosquitto-clients"),
     ("mosquitto_sub", "mosquitto-clients"),
     ("gst-launch-1.0", "gstreamer1.0-tools"),
 ];

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::query::moment;
-use crate::http::report::ago;
 use crate::http::route::Refusal;
 use crate::segment::coverage::{Tile, What};
 use crate::segment::{CameraName, State, Timestamp};
+use crate::words::ago;
 
 const DEFAULT: Duration = Duration::from_secs(24 * 3600);
 /// Reading a month takes tenths of a second, and no screen shows more.

@@ -204,37 +204,11 @@ fn storage_report(facts: &Facts<'_>) -> StorageReport {
     }
 }
 
-/// Segments and bytes of all cameras in the states that `counts`.
 fn total(facts: &Facts<'_>, counts: impl Fn(State) -> bool) -> (u64, u64) {
-    facts
-        .stats
-        .iter()
-        .flat_map(|stats| &stats.by_state)
-        .filter(|(state, ..)| counts(*state))
-        .fold((0, 0), |(segments, sum), (_, count, bytes)| (segments + count, sum + bytes))
+    CameraStats::total(facts.stats, counts)
 }
 
 /// Whether a state in its written form is part of the backlog.
 fn is_pending(state: &str) -> bool {
     State::parse(state).is_some_and(State::is_pending)
-}
-
-/// `5 s`, `12 min`, `3 h 20 min`, `2 d 4 h`: as exact as a person needs.
-pub fn ago(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
-    }
-}
-
-/// `2.5 MB`, in steps of 1000 as disks are sold.
-#[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-pub fn size(bytes: u64) -> String {
-    let units = [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB")];
-    units
-        .iter()
-        .find(|(unit, _)| bytes >= *unit)
-        .map_or(format!("{bytes} B"), |(unit, name)| format!("{:.1} {name}", bytes as f64 / *unit as f64))
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{CameraReport, Report, ago, size};
+use super::{CameraReport, Report};
+use crate::words::{ago, size};
 
 const HEADINGS: [&str; 5] = ["CAMERA", "STATE", "SINCE", "LAST SEGMENT", "BACKLOG"];
 

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
-use super::{Facts, Notice, Report, Verdict, ago, notice};
+use super::{Facts, Notice, Report, Verdict, notice};
 use crate::http::ServedCamera;
 use crate::status::{CameraState, UploadState};
+use crate::words::ago;
 
 /// A camera may take this long for its first picture after the program's start.
 const START: Duration = Duration::from_secs(20);

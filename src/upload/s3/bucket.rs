@@ -33,6 +33,15 @@ impl S3 {
         transport::reply(sent).await
     }
 
+    /// Unfinished uploads in parts below `root`, one page of them.
+    pub(super) async fn list_multipart(&self, root: &str, after: Option<&(String, String)>) -> Reply {
+        let mut queries = vec![("uploads", ""), ("prefix", root)];
+        if let Some((key, id)) = after {
+            queries.extend([("key-marker", key.as_str()), ("upload-id-marker", id.as_str())]);
+        }
+        self.question(&queries).await
+    }
+
     /// Whether the bucket keeps objects from being deleted at all; 404 where it does not.
     pub async fn object_lock(&self) -> Reply {
         self.question(&[("object-lock", "")]).await

@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::super::answer::{Answer, NoAnswer, Reply};
 use super::transport::{self, element};
-use super::{BASE64, Body, CONTENT_MD5, META_SHA256, Put, S3, brief, keep};
+use super::{BASE64, Body, CONTENT_MD5, META_SHA256, Put, S3, keep};
 use crate::segment::{FileName, Timestamp};
 use base64::Engine as _;
 
@@ -154,24 +154,60 @@ impl S3 {
     /// Aborts unfinished uploads of segments below `root` that began before `before`: they cost money and no
     /// process will finish them. Returns how many.
     pub async fn sweep_multipart(&self, root: &str, before: Timestamp) -> Result<usize, NoAnswer> {
-        let bucket = self.signer().await?;
-        let prefix = (!root.is_empty()).then_some(root);
-        let pages = bucket
-            .list_multiparts_uploads(prefix, None)
-            .await
-            .map_err(|error| NoAnswer::internal(brief(&error)))?;
-        let mut swept = 0;
-        for upload in pages.iter().flat_map(|page| &page.uploads) {
-            let began = time::OffsetDateTime::parse(&upload.initiated, &Rfc3339);
-            let old = began.is_ok_and(|at| at.unix_timestamp() < before.epoch_seconds());
-            let ours = upload.key.rsplit('/').next().and_then(FileName::parse).is_some();
-            if old && ours {
-                self.abort(&upload.key, &upload.id).await;
-                swept += 1;
+        let (mut swept, mut marker) = (0, None);
+        loop {
+            let answer = self.list_multipart(root, marker.as_ref()).await?;
+            let page = page(&answer.body).filter(|_| answer.status == 200);
+            let page = page
+                .ok_or_else(|| NoAnswer::internal(format!("the list is none (answer {})", answer.status)))?;
+            for Unfinished { key, id, began } in page.uploads {
+                let ours = key.rsplit('/').next().and_then(FileName::parse).is_some();
+                if ours && began < before.epoch_seconds() {
+                    self.abort(&key, &id).await;
+                    swept += 1;
+                }
             }
+            // a store that says the same again and again must not keep us for ever
+            if page.next.is_none() || page.next == marker {
+                return Ok(swept);
+            }
+            marker = page.next;
         }
-        Ok(swept)
     }
+}
+
+/// An upload in parts that nobody finished; `began` in seconds since 1970.
+struct Unfinished {
+    key: String,
+    id: String,
+    began: i64,
+}
+
+struct Page {
+    uploads: Vec<Unfinished>,
+    /// Key and upload that the next page begins after.
+    next: Option<(String, String)>,
+}
+
+/// `None` for what is no list.
+fn page(document: &str) -> Option<Page> {
+    let document = roxmltree::Document::parse(document).ok()?;
+    let root = document.root_element();
+    if root.tag_name().name() != "ListMultipartUploadsResult" {
+        return None;
+    }
+    let text = |node: roxmltree::Node<'_, '_>, name: &str| {
+        let child = node.children().find(|child| child.tag_name().name() == name)?;
+        child.text().map(str::to_owned)
+    };
+    let uploads = root.children().filter(|node| node.tag_name().name() == "Upload").filter_map(|node| {
+        let began = time::OffsetDateTime::parse(&text(node, "Initiated")?, &Rfc3339).ok()?.unix_timestamp();
+        Some(Unfinished { key: text(node, "Key")?, id: text(node, "UploadId")?, began })
+    });
+    let more = text(root, "IsTruncated").is_some_and(|is| is == "true");
+    let next = more
+        .then(|| Some((text(root, "NextKeyMarker")?, text(root, "NextUploadIdMarker").unwrap_or_default())));
+    Some(Page { uploads: uploads.collect(), next: next.flatten() })
 }
 
 /// "Complete" may answer 200 and then an error document, when the error came late.
