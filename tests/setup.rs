@@ -57,7 +57,18 @@ fn a_camera_and_a_bucket_that_work_are_written_and_recorded() {
     assert_eq!(std::fs::metadata(&env_file).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(!words.contains("p$ss"), "{words}");
 
-    // the password comes from the file from now on
+    // a second camera, while the first one's password is in the file alone
+    let yard = camera_with("other");
+    workspace.set_env("CAMERA_PASSWORD", "other");
+    let url = yard.url();
+    let mut second = args;
+    (second[3], second[5]) = ("yard", &url);
+    let output = workspace.run(&second);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let config = std::fs::read_to_string(workspace.path().join("config.toml")).unwrap();
+    assert!(config.contains("${GATE_PASSWORD}") && config.contains("${YARD_PASSWORD}"), "{config}");
+
+    // the passwords come from the file from now on
     workspace.set_env("CAMERA_PASSWORD", "");
     let config =
         config.replace("port = 8080", "port = 0").replace("segment_duration = 10", "segment_duration = 2");

@@ -74,7 +74,7 @@ impl Link {
     pub async fn run(mut self, mut letters: Letters, shutdown: Shutdown) {
         let (mut repeats, mut pause) = (Repeats::default(), FIRST_PAUSE);
         loop {
-            let why = match Session::new(&self.config, &self.name) {
+            let why = match Session::new(&self.config, &self.name, true) {
                 Ok(session) => self.hold(session, &mut letters, &shutdown, &mut repeats, &mut pause).await,
                 Err(why) => Some(why),
             };
@@ -149,7 +149,8 @@ impl Link {
 }
 
 impl Session {
-    fn new(config: &MqttConfig, name: &str) -> Result<Session, String> {
+    /// `is_recorders_own`: when it breaks, the broker says that the recorder is offline.
+    fn new(config: &MqttConfig, name: &str, is_recorders_own: bool) -> Result<Session, String> {
         // the same each time: a broker then ends the old connection at once
         let id = format!("cctv-s3-pipeline-{}-{name}", config.topic.replace('/', "-"));
         let mut options = MqttOptions::new(id, &config.host, config.port);
@@ -157,8 +158,10 @@ impl Session {
         if !config.username.is_empty() {
             options.set_credentials(&config.username, config.password.reveal());
         }
-        let will = LastWill::new(discovery::status(config), discovery::OFFLINE, QoS::AtLeastOnce, true);
-        options.set_last_will(will);
+        if is_recorders_own {
+            let status = discovery::status(config);
+            options.set_last_will(LastWill::new(status, discovery::OFFLINE, QoS::AtLeastOnce, true));
+        }
         if config.tls {
             let tls = crate::tls::client(config.ca_file.as_deref()).map_err(|error| error.to_string())?;
             options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls))));
@@ -265,7 +268,7 @@ impl Session {
 
 /// Sends one event over a connection of its own.
 pub async fn send_once(config: &MqttConfig, name: &str, event: &Event) -> Sent {
-    let mut session = Session::new(config, &format!("{name}-test"))?;
+    let mut session = Session::new(config, &format!("{name}-test"), false)?;
     let work = async {
         loop {
             let told = session.connection.poll().await.map_err(|error| words(&error))?;

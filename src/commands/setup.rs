@@ -37,6 +37,8 @@ pub fn setup(path: &Path, options: &SetupOptions) -> Result<u8> {
         endpoint: options.endpoint.clone(),
     };
     let secrets = secrets(&answers, options)?;
+    // after what was said: the other cameras' secrets lie there, and perhaps a placeholder of this one's
+    config::dotenv(path)?;
     // the example's own camera is nobody's: it is taken for the first one
     let fresh = EXAMPLE.replacen("# enabled = true", "enabled = false", 1);
     let text = setup::config(&existing(path, &fresh)?, &answers)?;
@@ -146,7 +148,12 @@ fn secrets(answers: &Answers, options: &SetupOptions) -> Result<Vec<(String, Str
         add(variable.clone(), &sources, "Password at the camera", true)?;
     }
     // a machine with a role has neither
-    add(AWS[0].to_owned(), &AWS[..1], "AWS access key id (empty: the machine's role)", false)?;
+    add(
+        AWS[0].to_owned(),
+        &AWS[..1],
+        "AWS access key id (empty: what is written already, or the machine's role)",
+        false,
+    )?;
     add(AWS[1].to_owned(), &AWS[1..], "AWS secret access key", false)?;
     Ok(secrets)
 }
