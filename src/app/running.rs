@@ -156,48 +156,60 @@ impl Running {
         prepared: &Prepared,
         runtime: &Runtime,
     ) -> Result<()> {
-        if parts.capture {
-            let changed = plan.changed.iter().map(|camera| &camera.name);
-            self.stop_some(&plan.removed.iter().chain(changed).cloned().collect::<Vec<_>>());
-            for name in &plan.removed {
-                self.shared.live.remove(name);
-                self.shared.stills.remove(name);
-                self.shared.board.forget_camera(name);
-            }
-            let serves = parts.serve && config.server.enabled;
-            for camera in &plan.added {
-                self.shared.board.set_camera(&camera.name, CameraState::Starting, None, Timestamp::now());
-                if serves {
-                    let (name, from, runs) = place(camera, &self.shared.store);
-                    self.shared.live.add(name, from, runs);
-                }
-                if config.server.enabled {
-                    self.shared.stills.add(camera.name.clone());
-                }
-            }
-        }
+        // first what costs footage while it stands still
+        let recorded = self.change_cameras(plan, config, parts, prepared);
         if plan.list {
             self.served.set(served(config));
         }
+        let mut outcome = recorded;
         if plan.s3 {
-            if let Some(uploader) = self.uploader.take() {
-                uploader.stop(runtime)?;
-            }
+            outcome = outcome.and(self.uploader.take().map_or(Ok(()), |uploader| uploader.stop(runtime)));
             self.upload(config, parts, runtime);
         }
         if plan.alerts {
-            if let Some(alerts) = self.alerts.take() {
-                alerts.stop(runtime)?;
-            }
+            outcome = outcome.and(self.alerts.take().map_or(Ok(()), |alerts| alerts.stop(runtime)));
             self.tell(config, parts, runtime);
         }
-        let wanted = plan.added.iter().chain(&plan.changed);
-        for (camera, template) in wanted
-            .filter_map(|wanted| prepared.templates.iter().find(|(camera, _)| camera.name == wanted.name))
-        {
-            self.record(camera, template)?;
+        outcome
+    }
+
+    /// One that cannot be started keeps none of the others from it.
+    fn change_cameras(
+        &mut self,
+        plan: &Plan,
+        config: &Config,
+        parts: Parts,
+        prepared: &Prepared,
+    ) -> Result<()> {
+        if !parts.capture {
+            return Ok(());
         }
-        Ok(())
+        let changed = plan.changed.iter().map(|camera| &camera.name);
+        self.stop_some(&plan.removed.iter().chain(changed).cloned().collect::<Vec<_>>());
+        for name in &plan.removed {
+            self.shared.live.remove(name);
+            self.shared.stills.remove(name);
+            self.shared.board.forget_camera(name);
+        }
+        let serves = parts.serve && config.server.enabled;
+        for camera in &plan.added {
+            self.shared.board.set_camera(&camera.name, CameraState::Starting, None, Timestamp::now());
+            if serves {
+                let (name, from, runs) = place(camera, &self.shared.store);
+                self.shared.live.add(name, from, runs);
+            }
+            if config.server.enabled {
+                self.shared.stills.add(camera.name.clone());
+            }
+        }
+        let is_wanted =
+            |camera: &CameraConfig| plan.added.iter().chain(&plan.changed).any(|one| one.name == camera.name);
+        let mut outcome = Ok(());
+        for (camera, template) in prepared.templates.iter().filter(|(camera, _)| is_wanted(camera)) {
+            let started = self.record(camera, template);
+            outcome = outcome.and(started);
+        }
+        outcome
     }
 
     /// Forgets live pictures that nobody watches.
