@@ -9,12 +9,13 @@ use super::{reconnects, rows_of};
 
 const CAMERAS: [&str; 3] = ["gate", "hall", "yard"];
 
-/// Threads and open files of the program.
+/// Threads and open files of the program, without tokio's pool: that has as many threads as it had work at once.
 fn held(program: &Program<'_>) -> (usize, usize) {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
-    let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")).unwrap();
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", program.id())).unwrap().flatten();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    let threads = names.filter(|name| name.trim() != "tokio").count();
     let files = std::fs::read_dir(format!("/proc/{}/fd", program.id())).unwrap().count();
-    (threads.trim().parse().unwrap(), files)
+    (threads, files)
 }
 
 /// Each camera has a row of a run after its `count`th reconnect.

@@ -34,7 +34,8 @@ export class LivePlayer {
     this.camera = camera;
     this.say = say;
     this.onWaiting = () => this.#stumble();
-    this.onPlaying = () => this.#tell('playing');
+    // a camera that is away still has pictures in the buffer for a moment
+    this.onPlaying = () => { if (this.#camera.state === 'recording') this.#tell('playing'); };
   }
 
   start() {
@@ -190,7 +191,7 @@ export class LivePlayer {
       this.#again('No picture comes');
     } else if (this.#phase === 'playing' && silent > 2000) {
       this.#tell('waiting', this.#camera.reason);
-    } else if (this.#phase === 'waiting' && silent < 500 && this.#pipe?.last && !this.video.paused
+    } else if (this.#phase === 'waiting' && this.#camera.state === 'recording' && silent < 500 && this.#pipe?.last && !this.video.paused
       && this.video.readyState > 2) {
       this.#tell('playing');
     }
