@@ -48,6 +48,7 @@ impl Recorder {
     }
 
     fn take_over(&mut self, running: &mut Running, new: Config, templates: Templates) {
+        new.say_what_is_obsolete();
         let plan = Plan::of(&self.config, &new);
         if !plan.later.is_empty() {
             log::warn!(

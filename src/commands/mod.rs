@@ -101,6 +101,7 @@ fn run(path: &Path, parts: Parts) -> Result<u8> {
     }
     logging::init(&logging_of(&config.logging, parts))?;
     log::info!("cctv-s3-pipeline {} starts with {}", env!("CARGO_PKG_VERSION"), path.display());
+    config.say_what_is_obsolete();
     if config.cameras.is_empty() {
         log::warn!(
             "no camera is enabled: write address and password of yours into {}, set enabled = true, and reload",
@@ -134,7 +135,9 @@ fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
 
 fn load(path: &Path) -> Result<Config> {
     config::dotenv(path)?;
-    Config::load(path, &config::environment)
+    let config = Config::load(path, &config::environment)?;
+    config.say_what_is_obsolete();
+    Ok(config)
 }
 
 /// Commands that answer on standard output say only warnings beside it.

@@ -30,6 +30,13 @@ impl Config {
         Self::parse(&text, path, env)
     }
 
+    /// Warns of each key of an older version. Apart from reading, because the log may start only then.
+    pub fn say_what_is_obsolete(&self) {
+        for warning in &self.warnings {
+            log::warn!("[config] {warning}");
+        }
+    }
+
     /// Checks the text of a file that messages call `path`.
     ///
     /// # Errors
@@ -50,7 +57,8 @@ impl Config {
             }
             return Err(problems(reader));
         }
-        let config = read(&reader, document.get_ref());
+        let mut config = read(&reader, document.get_ref());
+        config.warnings = reader.take_warnings();
         match reader.into_error() {
             Some(error) => Err(error),
             None => Ok(config),
@@ -74,6 +82,7 @@ pub(super) fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Config {
         server: sections::server(root.table("server")),
         alerts: Vec::new(),
         logging: sections::logging(root.table("logging")),
+        warnings: Vec::new(),
     };
     config.alerts = alert::alerts(&root, &config.cameras);
     root.finish();

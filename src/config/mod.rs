@@ -16,6 +16,7 @@ mod camera;
 mod expand;
 mod load;
 mod objects;
+mod obsolete;
 mod reader;
 mod secret;
 mod sections;
@@ -43,6 +44,8 @@ pub struct Config {
     /// Whom to tell when something is wrong, in the order of the file; names are unique.
     pub alerts: Vec<AlertConfig>,
     pub logging: LoggingConfig,
+    /// What the file has of an older version, one line each: it is read all the same, and the person is told.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use super::obsolete::{OBSOLETE, Obsolete};
 use crate::error::{Error, Kind};
 
 /// Further than this many edits apart, two keys are not mistaken for each other.
@@ -25,8 +26,11 @@ pub(super) struct Reader<'r> {
     problems: RefCell<Vec<Problem>>,
     unknown: RefCell<Vec<Unknown>>,
     asked: RefCell<BTreeSet<(String, &'static str)>>,
+    obsolete: &'static [Obsolete],
+    warnings: RefCell<Vec<Problem>>,
 }
 
+/// One line about one place of the file.
 struct Problem {
     /// Byte offset in the text; `None` for what stands nowhere.
     at: Option<usize>,
@@ -50,7 +54,15 @@ impl<'r> Reader<'r> {
             problems: RefCell::default(),
             unknown: RefCell::default(),
             asked: RefCell::default(),
+            obsolete: OBSOLETE,
+            warnings: RefCell::default(),
         }
+    }
+
+    /// With keys that are obsolete in a test only.
+    #[cfg(test)]
+    pub fn with_obsolete(self, obsolete: &'static [Obsolete]) -> Self {
+        Self { obsolete, ..self }
     }
 
     /// Notes that the file is wrong at `at`. `key` is the full path of the key.
@@ -60,6 +72,22 @@ impl<'r> Reader<'r> {
             None => self.file.to_owned(),
         };
         self.problems.borrow_mut().push(Problem { at, line: format!("{place}: {key}: {what}") });
+    }
+
+    /// Notes that a key of an older version is in the file, which is no reason not to start.
+    pub fn warn(&self, at: usize, key: &str, what: &str) {
+        let line = format!("{}:{}: {key} {what}", self.file, self.line(at));
+        self.warnings.borrow_mut().push(Problem { at: Some(at), line });
+    }
+
+    /// What an older version called this key.
+    pub fn older(&self, section: &str, key: &str) -> impl Iterator<Item = &'static Obsolete> {
+        self.obsolete.iter().filter(move |old| old.section == section && old.new == Some(key))
+    }
+
+    /// Whether an older version had a key of this name.
+    pub fn obsolete(&self, section: &str, key: &str) -> Option<&'static Obsolete> {
+        self.obsolete.iter().find(|old| old.section == section && old.old == key)
     }
 
     /// Notes text that is not TOML, with its column: there is no key to name.
@@ -96,6 +124,13 @@ impl<'r> Reader<'r> {
     #[cfg(test)]
     pub fn known(&self) -> BTreeSet<(String, &'static str)> {
         self.asked.borrow().clone()
+    }
+
+    /// The warnings in the order of the file.
+    pub fn take_warnings(&self) -> Vec<String> {
+        let mut warnings = self.warnings.take();
+        warnings.sort_by_key(|warning| warning.at);
+        warnings.into_iter().map(|warning| warning.line).collect()
     }
 
     /// All problems in the order of the file as one error; `None` if there are none.

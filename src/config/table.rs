@@ -64,8 +64,10 @@ impl<'r> Table<'r> {
         self.entries.is_some()
     }
 
+    /// Whether the file has this key, under its name of today or an older one.
     pub fn has(&self, key: &str) -> bool {
-        self.entries.is_some_and(|entries| entries.contains_key(key))
+        let is_there = |key: &str| self.entries.is_some_and(|entries| entries.contains_key(key));
+        is_there(key) || self.reader.older(&self.section, key).any(|older| is_there(older.old))
     }
 
     /// Notes that the table as a whole is wrong.
@@ -220,10 +222,14 @@ impl<'r> Table<'r> {
         let taken = self.taken.take();
         for (key, _) in self.entries.into_iter().flatten() {
             let name = key.get_ref().as_ref();
-            if !taken.contains(&name) {
-                // a quoted key may hold anything, even line breaks
-                let path = self.full_path(&name.escape_debug().to_string());
-                self.reader.unknown(&self.section, path, name, key.span().start);
+            if taken.contains(&name) {
+                continue;
+            }
+            // a quoted key may hold anything, even line breaks
+            let path = self.full_path(&name.escape_debug().to_string());
+            match self.reader.obsolete(&self.section, name) {
+                Some(old) => self.reader.warn(key.span().start, &path, &old.advice(true)),
+                None => self.reader.unknown(&self.section, path, name, key.span().start),
             }
         }
     }
@@ -271,8 +277,15 @@ impl<'r> Table<'r> {
     fn take(&self, key: &'static str) -> Option<(usize, &'r DeValue<'r>)> {
         self.reader.asked(&self.section, key);
         self.taken.borrow_mut().push(key);
-        let (key, value) = self.entries?.get_key_value(key)?;
-        Some((key.span().start, value.get_ref()))
+        if let Some((key, value)) = self.entries?.get_key_value(key) {
+            return Some((key.span().start, value.get_ref()));
+        }
+        self.reader.older(&self.section, key).find_map(|older| {
+            let (key, value) = self.entries?.get_key_value(older.old)?;
+            self.taken.borrow_mut().push(older.old);
+            self.reader.warn(key.span().start, &self.full_path(older.old), &older.advice(false));
+            Some((key.span().start, value.get_ref()))
+        })
     }
 
     fn full_path(&self, key: &str) -> String {

@@ -10,6 +10,7 @@ use crate::error::{Kind, Result};
 mod alerts;
 mod bad;
 mod fuzz;
+mod obsolete;
 mod sample;
 
 /// Stands for every secret in these tests; no message may hold it.
