@@ -3,7 +3,7 @@
 //! Called by `connection` only. Never edit a migration that was released: add one at the end, whose number
 //! becomes the new version (`user_version`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -40,7 +40,7 @@ fn apply(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Resul
     let tables: i64 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).sql(what)?;
     if application != APPLICATION_ID && (tables > 0 || version != 0) {
         return Err(Error::new(
-            Kind::Data,
+            Kind::Config,
             format!(
                 "open database {}: it belongs to another program; point storage.database elsewhere",
                 path.display()
@@ -49,12 +49,14 @@ fn apply(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Resul
     }
     let known = migrations.len();
     let done = usize::try_from(version).ok().filter(|done| *done <= known).ok_or_else(|| {
+        // no restart helps
         Error::new(
-            Kind::Data,
+            Kind::Config,
             format!(
                 "database {} is of version {version}, this program knows up to {known}; \
-                 install the newer program or point storage.database elsewhere",
-                path.display()
+                 install the newer program or point storage.database elsewhere{}",
+                path.display(),
+                older_copy(path, known)
             ),
         )
     })?;
@@ -84,7 +86,7 @@ fn apply(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Resul
 fn keep_old(connection: &Connection, path: &Path, known: usize) {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap_or(0);
     let is_older = usize::try_from(version).is_ok_and(|version| (1..known).contains(&version));
-    let copy = path.with_extension(format!("db.v{version}"));
+    let copy = copy_of(path, version);
     if !is_older || !path.exists() || copy.exists() {
         return;
     }
@@ -95,6 +97,18 @@ fn keep_old(connection: &Connection, path: &Path, known: usize) {
             log::warn!("[store] no copy of the database is kept before it is migrated: {error}");
         }
     }
+}
+
+fn copy_of(database: &Path, version: i64) -> PathBuf {
+    database.with_extension(format!("db.v{version}"))
+}
+
+/// Says where the newest copy is that this program could read; empty where there is none.
+fn older_copy(database: &Path, known: usize) -> String {
+    let versions = (1..=i64::try_from(known).unwrap_or(i64::MAX)).rev();
+    let copy = versions.map(|version| copy_of(database, version)).find(|copy| copy.exists());
+    copy.map(|copy| format!(" (as it was before the newer program migrated it: {})", copy.display()))
+        .unwrap_or_default()
 }
 
 fn is_current(connection: &Connection, known: usize) -> rusqlite::Result<bool> {
@@ -179,10 +193,24 @@ mod tests {
         migrate(&mut database, Path::new("db")).unwrap();
         database.pragma_update(None, "user_version", 99).unwrap();
         let error = migrate(&mut database, Path::new("x.db")).unwrap_err();
-        assert_eq!(error.kind(), Kind::Data);
+        assert_eq!(error.kind(), Kind::Config);
         let wanted =
             format!("database x.db is of version 99, this program knows up to {};", MIGRATIONS.len());
         assert!(error.to_string().starts_with(&wanted), "{error}");
+    }
+
+    #[test]
+    fn who_goes_back_is_told_of_the_copy_that_the_older_program_can_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("segments.db");
+        let mut newer = MIGRATIONS.to_vec();
+        newer.push("CREATE TABLE later (a)");
+        let mut database = Connection::open(&path).unwrap();
+        migrate(&mut database, &path).unwrap();
+        apply(&mut database, &path, &newer).unwrap();
+        let error = migrate(&mut database, &path).unwrap_err();
+        let copy = dir.path().join(format!("segments.db.v{}", MIGRATIONS.len()));
+        assert!(copy.exists() && error.to_string().contains(&*copy.to_string_lossy()), "{error}");
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn a_second_instance_is_refused_and_the_first_records_on() {
 
 /// A workspace whose database is `make`'s; every command that opens it must refuse and leave it as it was.
 #[track_caller]
-fn database_is_refused(make: impl FnOnce(&PathBuf), words: &[&str]) {
+fn database_is_refused(make: impl FnOnce(&PathBuf), code: i32, words: &[&str]) {
     let bucket = Bucket::new();
     let workspace = Workspace::new(&unanswered(&bucket.server), &bucket.server);
     let database = workspace.path().join("data/segments.db");
@@ -61,7 +61,7 @@ fn database_is_refused(make: impl FnOnce(&PathBuf), words: &[&str]) {
     make(&database);
     let before = std::fs::read(&database).unwrap();
     for args in [&["run"][..], &["serve"], &["status"], &["retry"], &["clean"]] {
-        says(&ends_with(&workspace, args, 1), &[&["data/segments.db"], words].concat());
+        says(&ends_with(&workspace, args, code), &[&["data/segments.db"], words].concat());
     }
     assert_eq!(std::fs::read(&database).unwrap(), before, "the file is untouched");
 }
@@ -79,7 +79,7 @@ fn a_database_of_a_newer_version_is_refused_and_left_as_it_is() {
         Connection::open(&ours).unwrap().pragma_update(None, "user_version", 99).unwrap();
         std::fs::copy(&ours, database).unwrap();
     };
-    database_is_refused(make, &["version 99", "newer program", "storage.database"]);
+    database_is_refused(make, 78, &["version 99", "newer program", "storage.database"]);
 }
 
 #[test]
@@ -88,13 +88,13 @@ fn a_database_of_another_program_is_refused_and_left_as_it_is() {
         let other = Connection::open(database).unwrap();
         other.execute_batch("PRAGMA journal_mode = wal; CREATE TABLE photos (id INTEGER)").unwrap();
     };
-    database_is_refused(make, &["another program", "storage.database"]);
+    database_is_refused(make, 78, &["another program", "storage.database"]);
 }
 
 #[test]
 fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
     let make = |database: &PathBuf| std::fs::write(database, "Dear diary, ".repeat(500)).unwrap();
-    database_is_refused(make, &["move the database aside"]);
+    database_is_refused(make, 1, &["move the database aside"]);
 }
 
 #[test]
