@@ -10,7 +10,8 @@ export DEBIAN_FRONTEND=noninteractive
 
 say "install"
 apt-get update -q
-apt-get install -y -q "$deb"
+cat "$support/install"
+(cd "$support/source" && sh "$support/install")
 
 say "user, modes, unit, documents"
 id cctv

@@ -30,6 +30,11 @@ in_root() {
     chroot "$1" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "${@:2}"
 }
 
+# install_line NUMBER    of the commands in README.md's chapter "Install": build-dep, build, install
+install_line() {
+    sed -n '/^## Install$/,/^```$/p' README.md | sed -n '/^```sh$/,/^```$/p' | sed -n "$(($1 + 1))p" | sed "s/sudo //g"
+}
+
 # start_scene ROOT    the project's own simulated camera and verifying S3 server outside of the root, which must bring what it
 # needs itself; prints the process. ROOT/support/scene.env says how to reach them, ROOT/support/bucket is the store's disk.
 start_scene() {
