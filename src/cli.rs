@@ -46,6 +46,9 @@ pub enum Command {
     Check {
         /// One thing only; without it everything but `store`'s hashes of every file
         what: Option<CheckWhat>,
+        /// With `pipeline`: also how fast this machine decodes, scales and encodes, and how many cameras that makes; 20 seconds
+        #[arg(long, requires = "what")]
+        bench: bool,
     },
     /// Per camera: state, segments and bytes by state, age of the backlog
     Status {

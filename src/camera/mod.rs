@@ -27,6 +27,7 @@ mod fuzz;
 mod glimpse;
 mod inspect;
 mod logins;
+pub mod pace;
 mod picture;
 mod pipeline;
 pub mod probe;

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::{hand_over, load, open_existing, runtime, say};
-use crate::camera::{self, Codecs, prove};
+use crate::camera::codec::Codec;
+use crate::camera::{self, Codecs, pace, prove};
 use crate::cli::CheckWhat;
-use crate::config::Config;
+use crate::config::{CaptureConfig, Config, Mode};
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
 use crate::upload;
@@ -29,7 +30,11 @@ impl Findings {
 }
 
 /// Exit code 1 if anything failed; a configuration that cannot be read is an error of its own (78).
-pub fn check(path: &Path, what: Option<CheckWhat>) -> Result<u8> {
+pub fn check(path: &Path, what: Option<CheckWhat>, bench: bool) -> Result<u8> {
+    if bench && what != Some(CheckWhat::Pipeline) {
+        let what = "--bench: goes with `check pipeline` only; write `check pipeline --bench`";
+        return Err(Error::new(Kind::Config, what));
+    }
     let config = load(path)?;
     let mut findings = Findings::default();
     let wanted = |one: CheckWhat| what.is_none_or(|what| what == one);
@@ -43,6 +48,9 @@ pub fn check(path: &Path, what: Option<CheckWhat>) -> Result<u8> {
     }
     if wanted(CheckWhat::Pipeline) {
         pipelines(&config, &mut findings)?;
+    }
+    if bench {
+        paces(&config, &mut findings)?;
     }
     if wanted(CheckWhat::Camera) {
         cameras(&config, &mut findings)?;
@@ -64,6 +72,45 @@ fn pipelines(config: &Config, findings: &mut Findings) -> Result<()> {
         findings.note(&format!("pipeline of {}", camera.name), prove::prove(camera, &codecs))?;
     }
     Ok(())
+}
+
+/// Each different `[capture]` once, in both modes.
+fn paces(config: &Config, findings: &mut Findings) -> Result<()> {
+    let codecs = Codecs::new();
+    for capture in captures_of(config) {
+        let to = match capture.mode {
+            Mode::Transcode => format!(
+                " to {}x{} at {} frames/s, {} kbit/s",
+                capture.width, capture.height, capture.framerate, capture.bitrate_kbps
+            ),
+            Mode::Passthrough => String::new(),
+        };
+        for codec in Codec::ALL {
+            let what = format!("speed of {codec} {}{to}", capture.mode.as_str());
+            findings.note(&what, pace::measure(&capture, codec, &codecs).map(|pace| pace.to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The defaults where no camera is enabled yet.
+fn captures_of(config: &Config) -> Vec<CaptureConfig> {
+    let given: Vec<CaptureConfig> = match config.cameras.is_empty() {
+        true => vec![CaptureConfig::default()],
+        false => config.cameras.iter().map(|camera| camera.capture.clone()).collect(),
+    };
+    let mut captures = Vec::new();
+    for capture in given {
+        for mode in [Mode::Transcode, Mode::Passthrough] {
+            // a text of one's own is for the mode it is used in
+            let pipeline = capture.pipeline.clone().filter(|_| capture.mode == mode);
+            let capture = CaptureConfig { mode, pipeline, ..capture.clone() };
+            if !captures.contains(&capture) {
+                captures.push(capture);
+            }
+        }
+    }
+    captures
 }
 
 fn cameras(config: &Config, findings: &mut Findings) -> Result<()> {

@@ -47,9 +47,9 @@ pub fn execute(cli: &Cli) -> Result<u8> {
         Command::Capture => run(&path, Parts::CAPTURE),
         Command::Upload => run(&path, Parts::UPLOAD),
         Command::Serve => run(&path, Parts::SERVE),
-        Command::Check { what } => {
+        Command::Check { what, bench } => {
             quiet_log()?;
-            check::check(&path, *what)
+            check::check(&path, *what, *bench)
         }
         Command::Status { json } => {
             quiet_log()?;
