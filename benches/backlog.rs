@@ -99,7 +99,7 @@ pub fn measure(camera: &Camera, segments: usize) -> Result<Backlog> {
 }
 
 /// In memory where that is possible: S3 is another machine, and must not wait for the recorder's own disk to sync.
-fn bucket() -> Result<tempfile::TempDir> {
+pub fn bucket() -> Result<tempfile::TempDir> {
     tempfile::tempdir_in("/dev/shm")
         .or_else(|_| tempfile::tempdir())
         .context(Kind::Disk, || "make a folder for the bucket")

@@ -1,16 +1,14 @@
-//! Two recorders of the same camera, each started, watched in its steady state and stopped.
+//! Recorders of the same camera, each started, watched in its steady state and stopped.
 
 use std::fmt;
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cctv_s3_pipeline::error::{Context, Error, Kind, Result};
-use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 
 use super::process::{self, Cost};
+use super::rival::{self, Rival};
 use super::support::program::files_under;
 use super::support::tools::video_stream;
 use super::support::{Camera, Program, S3Options, S3Server, Settings, Workspace, eventually};
@@ -30,11 +28,13 @@ pub enum Mode {
 #[serde(rename_all = "lowercase")]
 pub enum Recorder {
     Ours,
+    /// The same elements, started by `gst-launch-1.0`: no rows, no upload, no server.
+    Graph,
     Ffmpeg,
 }
 
 impl Recorder {
-    pub const ALL: [Recorder; 2] = [Recorder::Ours, Recorder::Ffmpeg];
+    pub const ALL: [Recorder; 3] = [Recorder::Ours, Recorder::Graph, Recorder::Ffmpeg];
 }
 
 /// One window of one recorder, and one of its segments, to see that both did the same work.
@@ -73,7 +73,7 @@ impl fmt::Display for Sample {
 pub fn measure(recorder: Recorder, mode: Mode, camera: &Camera, seconds: u64) -> Result<Sample> {
     match recorder {
         Recorder::Ours => ours(mode, camera, seconds),
-        Recorder::Ffmpeg => ffmpeg(mode, camera, seconds),
+        Recorder::Graph | Recorder::Ffmpeg => rival(recorder, mode, camera, seconds),
     }
 }
 
@@ -104,73 +104,26 @@ fn settings(mode: Mode, camera: &Camera, s3: &S3Server) -> Settings {
     settings
 }
 
-fn ffmpeg(mode: Mode, camera: &Camera, seconds: u64) -> Result<Sample> {
-    let folder = tempfile::tempdir().context(Kind::Disk, || "make a folder for ffmpeg")?;
-    let mut ffmpeg = Ffmpeg::start(mode, camera, folder.path())?;
-    let playlist = folder.path().join("live.m3u8");
-    eventually(FIRST_SEGMENT, "ffmpeg's first closed segment", || {
-        let text = std::fs::read_to_string(&playlist).map_err(|_| ffmpeg.log())?;
-        if text.contains("#EXTINF") { Ok(()) } else { Err(ffmpeg.log()) }
+fn rival(recorder: Recorder, mode: Mode, camera: &Camera, seconds: u64) -> Result<Sample> {
+    let folder = tempfile::tempdir().context(Kind::Disk, || "make a folder for a rival")?;
+    let mut rival = match recorder {
+        Recorder::Ffmpeg => Rival::ffmpeg(mode, camera, folder.path())?,
+        _ => Rival::graph(&rival::recording(mode), camera, folder.path())?,
+    };
+    let segments = || {
+        let mut segments = files_under(folder.path());
+        segments.retain(|file| file.extension().is_some_and(|extension| extension == "ts"));
+        segments.sort();
+        segments
+    };
+    // the second is begun when the first is closed
+    eventually(FIRST_SEGMENT, "a rival's first closed segment", || {
+        if segments().len() > 1 { Ok(()) } else { Err(rival.log()) }
     });
-    let cost = process::watch(ffmpeg.child.id(), seconds)
-        .map_err(|error| Error::with_source(error.kind(), ffmpeg.log(), error))?;
-    ffmpeg.stop();
-    let mut segments = files_under(folder.path());
-    segments.retain(|file| file.extension().is_some_and(|extension| extension == "ts"));
-    sample(Recorder::Ffmpeg, mode, cost, &segments)
-}
-
-/// Killed when dropped.
-struct Ffmpeg {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Ffmpeg {
-    fn start(mode: Mode, camera: &Camera, folder: &Path) -> Result<Self> {
-        let log = folder.join("ffmpeg.log");
-        let stderr = File::create(&log).context(Kind::Disk, || format!("create {}", log.display()))?;
-        let login = camera.options().login.as_ref().map(|(user, password)| format!("{user}:{password}@"));
-        let url = camera.url().replace("rtsp://", &format!("rtsp://{}", login.unwrap_or_default()));
-        let work = match mode {
-            Mode::Transcode => {
-                "-vf fps=15,scale=1280:720 -c:v libx264 -preset superfast -tune zerolatency -b:v 1500k -g 30"
-            }
-            Mode::Passthrough => "-c copy",
-        };
-        let child = Command::new("ffmpeg")
-            .args("-nostdin -hide_banner -loglevel warning -rtsp_transport tcp -i".split(' '))
-            .arg(url)
-            .args(work.split(' '))
-            .args("-f hls -hls_time 10 -hls_segment_filename segment_%05d.ts live.m3u8".split(' '))
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(stderr)
-            .spawn()
-            .context(Kind::Config, || "run ffmpeg: sudo apt-get install ffmpeg")?;
-        Ok(Self { child, log })
-    }
-
-    /// The last it said.
-    fn log(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-        format!("ffmpeg says: {}", text.lines().last().unwrap_or("nothing"))
-    }
-
-    fn stop(&mut self) {
-        // one that has ended already needs no signal
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let _ = id.map(|id| kill_process(id, Signal::TERM));
-        eventually(END, "ffmpeg to end", || self.child.try_wait().ok().flatten());
-    }
-}
-
-impl Drop for Ffmpeg {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    let cost = process::watch(rival.id(), seconds)
+        .map_err(|error| Error::with_source(error.kind(), rival.log(), error))?;
+    rival.stop();
+    sample(recorder, mode, cost, &segments())
 }
 
 fn sample(recorder: Recorder, mode: Mode, cost: Cost, segments: &[PathBuf]) -> Result<Sample> {

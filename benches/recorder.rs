@@ -1,9 +1,12 @@
-//! What recording costs: `cargo bench --bench recorder -- [--seconds N] [--rounds N] [--uploads N] [--backlog N] [--only
-//! PART]`.
+//! What recording costs: `cargo bench --bench recorder -- [--seconds N] [--rounds N] [--uploads N] [--backlog N] [--cameras N]
+//! [--only PART]`.
 //!
 //! The real program, with everything on (rows, upload to a local S3 server, HTTP without a viewer), takes turns with
-//! `ffmpeg` on the same simulated camera; then the time from a segment's close to `uploaded` is taken. Camera and S3
-//! server live in this process and are not counted. Last, three days without S3 are worked off (`backlog.rs`). Prints a table, writes JSON below `target/`, judges nothing.
+//! `ffmpeg` and with the bare GStreamer graph on the same simulated camera. Then, one after the other: what each part of
+//! recording takes (`shares.rs`), many cameras in one process (`fleet.rs`), the time from a segment's close to `uploaded`
+//! (`upload.rs`), the CPU of an upload (`objects.rs`), the end of three days without S3 (`backlog.rs`), a month of rows
+//! (`rows.rs`), and starts (`start.rs`). Camera and S3 server live in this process and are not counted. Prints a table, writes
+//! JSON below `target/`, judges nothing.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is for the person at the terminal")]
 
 use std::process::ExitCode;
@@ -15,10 +18,16 @@ use support::{Camera, CameraOptions, Clip};
 
 mod backlog;
 mod contest;
+mod fleet;
 mod machine;
+mod objects;
 mod process;
 mod raw;
 mod report;
+mod rival;
+mod rows;
+mod shares;
+mod start;
 #[path = "../tests/support/mod.rs"]
 mod support;
 mod upload;
@@ -38,6 +47,9 @@ struct Options {
     /// Segments that wait when S3 comes back; 26000 are three days.
     #[arg(long, default_value_t = 26_000)]
     backlog: usize,
+    /// Cameras of one process.
+    #[arg(long, default_value_t = 50)]
+    cameras: usize,
     /// One part instead of all.
     #[arg(long)]
     only: Option<Part>,
@@ -50,8 +62,13 @@ struct Options {
 enum Part {
     Transcode,
     Passthrough,
+    Shares,
+    Fleet,
     Upload,
+    Objects,
     Backlog,
+    Rows,
+    Start,
 }
 
 fn main() -> ExitCode {
@@ -83,6 +100,15 @@ fn run(options: &Options) -> Result<()> {
         println!("camera: {}", report.input);
         take_turns(options, &modes, &camera, &mut report.samples)?;
     }
+    if wanted(Part::Shares) {
+        let camera = camera(4000, 30, &mut report.input)?;
+        report.shares = shares::measure(&camera, options.seconds, options.rounds)?;
+    }
+    if wanted(Part::Fleet) {
+        let camera = camera(4000, 30, &mut report.input)?;
+        println!("fleet: {} cameras, each {}", options.cameras, report.input);
+        report.fleet = Some(fleet::measure(&camera, options.cameras, options.seconds)?);
+    }
     if wanted(Part::Upload) {
         // 2.5 MB a second: a segment for each of them
         let camera = camera(20_000, 15, &mut report.upload_input)?;
@@ -93,6 +119,17 @@ fn run(options: &Options) -> Result<()> {
         let camera = camera(1000, 30, &mut report.backlog_input)?;
         println!("backlog: {} segments, while recording {}", options.backlog, report.backlog_input);
         report.backlog = Some(backlog::measure(&camera, options.backlog)?);
+    }
+    if wanted(Part::Objects) {
+        report.objects = Some(objects::measure(options.uploads)?);
+    }
+    if wanted(Part::Rows) {
+        println!("rows: a month of sixteen cameras");
+        report.rows = Some(rows::measure()?);
+    }
+    if wanted(Part::Start) {
+        let camera = camera(4000, 30, &mut report.input)?;
+        report.start = Some(start::measure(camera.options())?);
     }
     println!("\n{}", report.table());
     println!("{}", report.save()?.display());

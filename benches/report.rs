@@ -8,6 +8,11 @@ use serde_json::{Value, json};
 
 use super::backlog::{Backlog, Rates};
 use super::contest::{Mode, Recorder, Sample};
+use super::fleet::Fleet;
+use super::objects::Objects;
+use super::rows::Rows;
+use super::shares::{self, Share};
+use super::start::Start;
 use super::upload::Upload;
 
 pub struct Report {
@@ -22,6 +27,11 @@ pub struct Report {
     pub uploads: Vec<Upload>,
     pub backlog_input: String,
     pub backlog: Option<Backlog>,
+    pub shares: Vec<Share>,
+    pub fleet: Option<Fleet>,
+    pub objects: Option<Objects>,
+    pub rows: Option<Rows>,
+    pub start: Option<Start>,
 }
 
 /// A figure of a sample.
@@ -46,6 +56,11 @@ impl Report {
             uploads: Vec::new(),
             backlog_input: String::new(),
             backlog: None,
+            shares: Vec::new(),
+            fleet: None,
+            objects: None,
+            rows: None,
+            start: None,
         }
     }
 
@@ -83,6 +98,19 @@ impl Report {
         if let Some(backlog) = &self.backlog {
             drain(backlog, &mut text);
         }
+        if !self.shares.is_empty() {
+            text += &shares::table(&self.shares);
+        }
+        let lines = [
+            self.fleet.as_ref().map(ToString::to_string),
+            self.objects.as_ref().map(ToString::to_string),
+            self.rows.as_ref().map(ToString::to_string),
+            self.start.as_ref().map(ToString::to_string),
+        ];
+        for line in lines.into_iter().flatten() {
+            // writing to a string cannot fail
+            let _ = writeln!(text, "{line}");
+        }
         text
     }
 
@@ -99,8 +127,15 @@ impl Report {
             "upload_input": self.upload_input,
             "window_seconds": self.seconds,
             "rounds": self.rounds,
-            "transcode_cpu_ratio": self.ratio(Mode::Transcode, CPU),
-            "passthrough_cpu_ratio": self.ratio(Mode::Passthrough, CPU),
+            "transcode_cpu_ratio": self.ratio(Mode::Transcode, Recorder::Ffmpeg, CPU),
+            "transcode_cpu_ratio_to_graph": self.ratio(Mode::Transcode, Recorder::Graph, CPU),
+            "passthrough_cpu_ratio": self.ratio(Mode::Passthrough, Recorder::Ffmpeg, CPU),
+            "passthrough_cpu_ratio_to_graph": self.ratio(Mode::Passthrough, Recorder::Graph, CPU),
+            "shares": self.shares,
+            "fleet": self.fleet,
+            "objects": self.objects,
+            "rows": self.rows,
+            "start": self.start,
             "samples": samples,
             "uploads": self.uploads,
             "backlog_input": self.backlog_input,
@@ -131,12 +166,16 @@ impl Report {
             ];
             row(&format!("  {}", format!("{recorder:?}").to_lowercase()), cells);
         }
-        let [cpu, peak, memory] = [CPU, PEAK, MEMORY].map(|figure| match self.ratio(mode, figure) {
-            Some(ratio) => format!("{ratio:.2}"),
-            None => "–".into(),
-        });
-        let pairs = format!("median of {} pairs, windows of {} s\n", self.rounds, self.seconds);
-        row("  ours ÷ ffmpeg", [cpu, peak, memory, pairs]);
+        for (name, rival) in [("  ours ÷ graph", Recorder::Graph), ("  ours ÷ ffmpeg", Recorder::Ffmpeg)] {
+            let [cpu, peak, memory] =
+                [CPU, PEAK, MEMORY].map(|figure| match self.ratio(mode, rival, figure) {
+                    Some(ratio) => format!("{ratio:.2}"),
+                    None => "–".into(),
+                });
+            let pairs = format!("median of {} pairs, windows of {} s", self.rounds, self.seconds);
+            row(name, [cpu, peak, memory, pairs]);
+        }
+        text.push('\n');
     }
 
     fn upload_times(&self, text: &mut String) {
@@ -161,8 +200,8 @@ impl Report {
     }
 
     /// The median of the rounds' ratios: what slowed one round down slowed both.
-    fn ratio(&self, mode: Mode, figure: Figure) -> Option<f64> {
-        let [ours, theirs] = Recorder::ALL.map(|recorder| self.figures(mode, recorder, figure));
+    fn ratio(&self, mode: Mode, rival: Recorder, figure: Figure) -> Option<f64> {
+        let [ours, theirs] = [Recorder::Ours, rival].map(|recorder| self.figures(mode, recorder, figure));
         let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs).collect();
         Some(median(&ratios)).filter(|ratio| ratio.is_finite() && !ratios.is_empty())
     }
@@ -207,7 +246,7 @@ fn drain(backlog: &Backlog, text: &mut String) {
     }
 }
 
-fn median(figures: &[f64]) -> f64 {
+pub fn median(figures: &[f64]) -> f64 {
     quantile(figures, 0.5)
 }
 
@@ -220,10 +259,10 @@ fn quantile(figures: &[f64], part: f64) -> f64 {
     at(place.floor()) + (at(place.ceil()) - at(place.floor())) * place.fract()
 }
 
-fn least(figures: &[f64]) -> f64 {
+pub fn least(figures: &[f64]) -> f64 {
     figures.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
-fn most(figures: &[f64]) -> f64 {
+pub fn most(figures: &[f64]) -> f64 {
     figures.iter().copied().fold(f64::NEG_INFINITY, f64::max)
 }

@@ -81,6 +81,28 @@ fn check_pipeline_proves_every_text_without_a_camera() {
 }
 
 #[test]
+fn check_pipeline_bench_measures_each_mode_with_each_codec() {
+    let bucket = Bucket::new();
+    let mut settings = Settings::new(&bucket.server);
+    settings.camera_at("gate", "rtsp://127.0.0.1:9/x", None);
+    let workspace = Workspace::new(&settings, &bucket.server);
+    let said = run(&workspace, &["check", "pipeline", "--bench"], 0);
+    for codec in ["H.264", "H.265"] {
+        let words = ["frames/s", "of a core for each camera", "four fifths of this machine"];
+        line_says(&said, "ok", &format!("speed of {codec} passthrough"), &[&["no codec needed"], &words[..]].concat());
+        let transcode = format!("speed of {codec} transcode to 320x180 at 15 frames/s, 300 kbit/s");
+        line_says(&said, "ok", &transcode, &[&["x264enc"], &words[..]].concat());
+    }
+    let text = "videotestsrc name=src ! x264enc ! h264parse ! hlssink2 name=sink";
+    settings.for_camera("capture.pipeline", text).write(&workspace.path().join("config.toml")).unwrap();
+    let said = run(&workspace, &["check", "pipeline", "--bench"], 1);
+    assert!(said.contains("FAIL") && said.contains("found no rtspsrc"), "{said}");
+    let answer = workspace.run(&["check", "s3", "--bench"]);
+    assert_eq!(answer.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&answer.stderr).contains("check pipeline --bench"), "{answer:?}");
+}
+
+#[test]
 fn check_without_a_name_tries_everything() {
     let (bucket, camera) = (Bucket::new(), camera());
     let mut settings = Settings::new(&bucket.server);

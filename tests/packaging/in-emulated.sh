@@ -39,7 +39,7 @@ database = "$state/segments.db"
 bucket = "$S3_BUCKET"
 endpoint = "$S3_ENDPOINT"
 [server]
-thumbnails = false
+enabled = false
 CONFIG
 }
 cat > /etc/default/cctv-s3-pipeline <<SECRETS

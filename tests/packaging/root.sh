@@ -38,9 +38,9 @@ install_line() {
 # start_scene ROOT    the project's own simulated camera and verifying S3 server outside of the root, which must bring what it
 # needs itself; prints the process. ROOT/support/scene.env says how to reach them, ROOT/support/bucket is the store's disk.
 start_scene() {
-    cargo build --quiet --release --example scene >&2
+    cargo build --quiet --example scene >&2
     mkdir -p "$1/support"
-    target/release/examples/scene "$1/support/bucket" > "$1/support/scene.env" &
+    target/debug/examples/scene "$1/support/bucket" > "$1/support/scene.env" &
     until [ -s "$1/support/scene.env" ]; do sleep 0.1; done
     echo $!
 }

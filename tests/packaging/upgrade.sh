@@ -10,8 +10,8 @@ config=/etc/cctv-s3-pipeline/config.toml
 install_it() { apt-get install -y -q --allow-downgrades "$1" > /support/apt.log 2>&1 || { cat /support/apt.log; fail "apt-get install $1"; }; }
 recorder() { runuser -u cctv -- cctv-s3-pipeline --config $config "$@"; }
 ready() { systemctl is-active -q $unit && [ "$(show MainPID)" != "$1" ]; }
-uploaded() { recorder status --json | sed -n 's/.*"uploaded": *\([0-9]*\).*/\1/p' | head -n 1; }
-has_uploaded() { [ "$(uploaded)" -ge "$1" ]; }
+uploaded() { recorder status --json | tr -d ' \n' | sed -n 's/.*"state":"uploaded","count":\([0-9]*\).*/\1/p'; }
+has_uploaded() { number=$(uploaded) && [ "${number:-0}" -ge "$1" ]; }
 store_is_whole() { recorder check store > /support/check.log 2>&1 || { cat /support/check.log; fail "check store"; }; tail -n 1 /support/check.log; }
 
 say "the version of today records"
