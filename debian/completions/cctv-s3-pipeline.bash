@@ -361,7 +361,7 @@ _cctv__s3__pipeline() {
             return 0
             ;;
         cctv__subcmd__s3__subcmd__pipeline__subcmd__check)
-            opts="-c -h --config --help config camera s3 pipeline store"
+            opts="-c -h --bench --config --help config camera s3 pipeline store"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
