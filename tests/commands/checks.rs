@@ -89,7 +89,12 @@ fn check_pipeline_bench_measures_each_mode_with_each_codec() {
     let said = run(&workspace, &["check", "pipeline", "--bench"], 0);
     for codec in ["H.264", "H.265"] {
         let words = ["frames/s", "of a core for each camera", "four fifths of this machine"];
-        line_says(&said, "ok", &format!("speed of {codec} passthrough"), &[&["no codec needed"], &words[..]].concat());
+        line_says(
+            &said,
+            "ok",
+            &format!("speed of {codec} passthrough"),
+            &[&["no codec needed"], &words[..]].concat(),
+        );
         let transcode = format!("speed of {codec} transcode to 320x180 at 15 frames/s, 300 kbit/s");
         line_says(&said, "ok", &transcode, &[&["x264enc"], &words[..]].concat());
     }
