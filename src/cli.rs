@@ -143,8 +143,10 @@ pub struct SetupOptions {
     /// Who to log in as; "" for no login
     #[arg(long, value_name = "NAME")]
     pub camera_user: Option<String>,
+    /// Where footage goes; the bucket must exist
     #[arg(long, value_name = "NAME")]
     pub bucket: Option<String>,
+    /// Where the bucket is, such as ap-south-1
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
     /// Another S3-compatible store than AWS

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use crate::scene::{Bucket, LIMIT, camera, uploaded};
+use crate::support::tools::spawn;
 use crate::support::{Camera, CameraOptions, Program, Settings, Workspace, eventually};
 
 /// Without a configuration.
@@ -118,7 +119,7 @@ fn nobody_is_asked_where_nobody_is_there() {
     let words = said(&output);
     assert!(
         output.status.code() == Some(78)
-            && words.contains("IP address of the camera: nobody is there to ask"),
+            && words.contains("Address of the camera (its IP, or rtsp://HOST/PATH): nobody is there to ask"),
         "{words}"
     );
     let output = workspace.run(&[
@@ -150,4 +151,77 @@ fn a_fresh_configuration_starts_without_a_camera_and_says_what_to_fill_in() {
     program.signal(rustix::process::Signal::HUP);
     uploaded(&workspace, "gate", 1);
     eventually(LIMIT, "all to be well", || program.health()["status"] == "ok");
+}
+
+/// Runs the command on a terminal of its own and answers each prompt when it stands there.
+fn talk(workspace: &Workspace, args: &[&str], answers: &[(&str, &str)]) -> String {
+    use std::io::{Read, Write};
+    use std::process::Stdio;
+    use std::sync::{Arc, Mutex};
+
+    let inner = workspace.command(args);
+    let words = std::iter::once(inner.get_program()).chain(inner.get_args());
+    let line: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+    // of bsdutils, which every Debian has
+    let mut command = std::process::Command::new("script");
+    command.args(["-qefc", &line.join(" "), "/dev/null"]).current_dir(workspace.path()).env_clear();
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut child = spawn("script", command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+    let (mut entry, mut exit) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let said = Arc::new(Mutex::new(String::new()));
+    let of_reader = said.clone();
+    let reader = std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = exit.read(&mut bytes) {
+            of_reader.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+    });
+    let mut answered = 0;
+    for (prompt, answer) in answers {
+        eventually(LIMIT, prompt, || {
+            let said = said.lock().unwrap();
+            let is_asked = said[answered..].contains(prompt) && said.ends_with(": ");
+            if is_asked { Ok(()) } else { Err(said.clone()) }
+        });
+        answered = said.lock().unwrap().len();
+        entry.write_all(format!("{answer}\n").as_bytes()).unwrap();
+    }
+    let status = eventually(LIMIT, "the end of the talk", || child.try_wait().unwrap());
+    reader.join().unwrap();
+    let said = said.lock().unwrap().clone();
+    assert!(status.success(), "{said}");
+    said
+}
+
+#[test]
+fn a_person_is_asked_again_until_the_answer_can_be() {
+    let (bucket, gate) = (Bucket::new(), camera_with("typed-unseen"));
+    let mut workspace = empty(&bucket);
+    workspace.set_env("CAMERA_PASSWORD", "");
+    let (url, endpoint) = (gate.url(), bucket.server.endpoint());
+    let said = talk(
+        &workspace,
+        &["setup", "--endpoint", &endpoint],
+        &[
+            ("Name of the camera", "Gate 1"),
+            ("Name of the camera", "gate"),
+            ("Address of the camera", "gate.local"),
+            ("Address of the camera", &url),
+            ("User name", "viewer"),
+            ("Password", "typed-unseen"),
+            ("S3 bucket", &bucket.server.options().bucket),
+            ("Its region", ""),
+        ],
+    );
+    for words in [
+        "found \"Gate 1\", allowed",
+        "found \"gate.local\", allowed",
+        "ok    camera gate",
+        "written: config.toml",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("typed-unseen"), "{said}");
+    let env = std::fs::read_to_string(workspace.path().join(".env")).unwrap();
+    assert!(env.contains("GATE_PASSWORD='typed-unseen'\n"), "{env}");
 }

@@ -46,8 +46,8 @@ complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand setup"
 complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand setup" -l camera-ip -d 'A camera of the Dahua and CP Plus kind' -r
 complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand setup" -l camera-url -d 'Any other: rtsp://HOST/PATH or rtsps://HOST/PATH, without name and password' -r
 complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand setup" -l camera-user -d 'Who to log in as; "" for no login' -r
-complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand setup" -l bucket -r
-complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand setup" -l region -r
+complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand setup" -l bucket -d 'Where footage goes; the bucket must exist' -r
+complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand setup" -l region -d 'Where the bucket is, such as ap-south-1' -r
 complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand setup" -l endpoint -d 'Another S3-compatible store than AWS' -r
 complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand setup" -s c -l config -d 'Configuration file [default: ./config.toml, else /etc/cctv-s3-pipeline/config.toml]' -r -F
 complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand setup" -l find -d 'List the cameras of this network that answer ONVIF, and do nothing else'

@@ -4,6 +4,7 @@
 //! was said works, unless that is asked for.
 
 use std::io::{IsTerminal, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::camera;
 use crate::cli::SetupOptions;
 use crate::config::{self, Config, EXAMPLE, SYSTEM_CONFIG, Secret};
 use crate::error::{Context, Error, Kind, Result};
+use crate::segment::CameraName;
 use crate::setup::{self, Address, Answers, discover};
 use crate::upload;
 
@@ -23,20 +25,38 @@ pub fn setup(path: &Path, options: &SetupOptions) -> Result<u8> {
     if options.find {
         return find();
     }
+    let name = asked(
+        options.camera_name.as_deref(),
+        "Name of the camera (a-z, 0-9, -)",
+        Some("camera-01"),
+        &|name| CameraName::new(name).map(drop).map_err(|error| error.to_string()),
+        options,
+    )?;
+    let address = address(options)?;
+    let any = |_: &str| Ok(());
+    let user = "User name at the camera";
+    let username = asked(options.camera_user.as_deref(), user, Some("admin"), &any, options)?;
+    let mut secrets = Vec::new();
+    if !username.is_empty() {
+        let variable = setup::password_variable(&name);
+        let sources = ["CAMERA_PASSWORD", variable.as_str()];
+        secrets.extend(secret(variable.clone(), &sources, "Password at the camera", true, options)?);
+    }
     let answers = Answers {
-        name: asked(
-            options.camera_name.as_deref(),
-            "Name of the camera (a-z, 0-9, -)",
-            Some("camera-01"),
-            options,
-        )?,
-        address: address(options)?,
-        username: asked(options.camera_user.as_deref(), "User name at the camera", Some("admin"), options)?,
-        bucket: asked(options.bucket.as_deref(), "S3 bucket", None, options)?,
-        region: asked(options.region.as_deref(), "Its region", Some("us-east-1"), options)?,
+        name,
+        address,
+        username,
+        bucket: asked(options.bucket.as_deref(), "S3 bucket", None, &any, options)?,
+        region: asked(options.region.as_deref(), "Its region", Some("us-east-1"), &any, options)?,
         endpoint: options.endpoint.clone(),
     };
-    let secrets = secrets(&answers, options)?;
+    // a machine with a role has neither
+    let key = "AWS access key id (empty: what is written already, or the machine's role)";
+    let key = secret(AWS[0].to_owned(), &AWS[..1], key, false, options)?;
+    if key.is_some() {
+        secrets.extend(key);
+        secrets.extend(secret(AWS[1].to_owned(), &AWS[1..], "AWS secret access key", true, options)?);
+    }
     // after what was said: the other cameras' secrets lie there, and perhaps a placeholder of this one's
     config::dotenv(path)?;
     // the example's own camera is nobody's: it is taken for the first one
@@ -73,6 +93,7 @@ fn address(options: &SetupOptions) -> Result<Address> {
     if let Some(url) = &options.camera_url {
         return Ok(Address::Url(url.clone()));
     }
+    let mut first = None;
     if options.camera_ip.is_none() && is_talk(options) {
         say("Looking for cameras …")?;
         // a network that does not carry the question is no reason to end
@@ -80,18 +101,34 @@ fn address(options: &SetupOptions) -> Result<Address> {
         for camera in &found {
             say(&format!("  {:<20}{}", camera.address, camera.words))?;
         }
-        let first = found.first().map(|camera| camera.address.to_string());
-        return asked(None, "IP address of the camera", first.as_deref(), options).map(Address::Ip);
+        first = found.first().map(|camera| camera.address.to_string());
     }
-    asked(options.camera_ip.as_deref(), "IP address of the camera", None, options).map(Address::Ip)
+    let what = "Address of the camera (its IP, or rtsp://HOST/PATH)";
+    let given = options.camera_ip.as_deref();
+    let answer = asked(given, what, first.as_deref(), &is_address, options)?;
+    Ok(if answer.contains("://") { Address::Url(answer) } else { Address::Ip(answer) })
+}
+
+/// Only what would end the talk: the rest of an address is checked with the whole file.
+fn is_address(answer: &str) -> Result<(), String> {
+    if answer.contains("://") || answer.parse::<IpAddr>().is_ok() {
+        return Ok(());
+    }
+    Err(format!("found {answer:?}, allowed an IP address, or rtsp://HOST/PATH"))
 }
 
 fn is_talk(options: &SetupOptions) -> bool {
     !options.yes && std::io::stdin().is_terminal()
 }
 
-/// From the option, else from the person, else the default.
-fn asked(given: Option<&str>, what: &str, default: Option<&str>, options: &SetupOptions) -> Result<String> {
+/// From the option, else from the person, who is asked again where `check` says what is wrong, else the default.
+fn asked(
+    given: Option<&str>,
+    what: &str,
+    default: Option<&str>,
+    check: &dyn Fn(&str) -> Result<(), String>,
+    options: &SetupOptions,
+) -> Result<String> {
     if let Some(given) = given {
         return Ok(given.to_owned());
     }
@@ -105,57 +142,51 @@ fn asked(given: Option<&str>, what: &str, default: Option<&str>, options: &Setup
         return default.map(str::to_owned).ok_or_else(missing);
     }
     let failed = || "ask";
-    let mut out = std::io::stdout();
     let shown = default.map(|default| format!(" [{default}]")).unwrap_or_default();
-    write!(out, "{what}{shown}: ").and_then(|()| out.flush()).context(Kind::Internal, failed)?;
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).context(Kind::Internal, failed)?;
-    match (line.trim(), default) {
-        ("", Some(default)) => Ok(default.to_owned()),
-        ("", None) => Err(Error::new(Kind::Config, format!("setup: {what}: nothing was said"))),
-        (line, _) => Ok(line.to_owned()),
+    loop {
+        let mut out = std::io::stdout();
+        write!(out, "{what}{shown}: ").and_then(|()| out.flush()).context(Kind::Internal, failed)?;
+        let mut line = String::new();
+        if std::io::stdin().read_line(&mut line).context(Kind::Internal, failed)? == 0 {
+            return Err(Error::new(Kind::Config, format!("setup: {what}: nothing was said")));
+        }
+        let answer = match (line.trim(), default) {
+            ("", Some(default)) => default,
+            ("", None) => continue,
+            (line, _) => line,
+        };
+        match check(answer) {
+            Ok(()) => return Ok(answer.to_owned()),
+            Err(wrong) => say(&wrong)?,
+        }
     }
 }
 
-/// Never from the command line: the environment, or a person who types unseen.
-fn secrets(answers: &Answers, options: &SetupOptions) -> Result<Vec<(String, String)>> {
-    let mut secrets = Vec::new();
-    let mut add = |name: String, sources: &[&str], what: &str, needed: bool| -> Result<()> {
-        let found =
-            sources.iter().find_map(|name| std::env::var(name).ok()).filter(|secret| !secret.is_empty());
-        let secret = match found {
-            Some(secret) => secret,
-            None if is_talk(options) => {
-                rpassword::prompt_password(format!("{what}: ")).context(Kind::Internal, || "ask")?
-            }
-            None if needed => {
-                let what = format!(
-                    "setup: {what}: nobody is there to ask; put it into the environment as {}",
-                    sources[0]
-                );
-                return Err(Error::new(Kind::Config, what));
-            }
-            None => String::new(),
-        };
-        if !secret.is_empty() {
-            secrets.push((name, secret));
+/// Never from the command line: the first of these variables that is set, or a person who types unseen. With its name; `None`
+/// where it is not needed and nothing was said.
+fn secret(
+    name: String,
+    sources: &[&str],
+    what: &str,
+    is_needed: bool,
+    options: &SetupOptions,
+) -> Result<Option<(String, String)>> {
+    let given = sources.iter().find_map(|name| std::env::var(name).ok()).filter(|secret| !secret.is_empty());
+    let secret = match given {
+        Some(secret) => secret,
+        None if is_talk(options) => {
+            rpassword::prompt_password(format!("{what}: ")).context(Kind::Internal, || "ask")?
         }
-        Ok(())
+        None if is_needed => {
+            let what = format!(
+                "setup: {what}: nobody is there to ask; put it into the environment as {}",
+                sources[0]
+            );
+            return Err(Error::new(Kind::Config, what));
+        }
+        None => String::new(),
     };
-    if !answers.username.is_empty() {
-        let variable = setup::password_variable(&answers.name);
-        let sources = ["CAMERA_PASSWORD", variable.as_str()];
-        add(variable.clone(), &sources, "Password at the camera", true)?;
-    }
-    // a machine with a role has neither
-    add(
-        AWS[0].to_owned(),
-        &AWS[..1],
-        "AWS access key id (empty: what is written already, or the machine's role)",
-        false,
-    )?;
-    add(AWS[1].to_owned(), &AWS[1..], "AWS secret access key", false)?;
-    Ok(secrets)
+    Ok((!secret.is_empty()).then_some((name, secret)))
 }
 
 /// Whether camera and bucket do; each is said.
