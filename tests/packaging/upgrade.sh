@@ -61,7 +61,6 @@ sleep 7
 [ "$(show NRestarts)" = 0 ] && [ "$(sum)" = "$stopped" ] || fail "it goes on trying, or wrote"
 
 say "the next version again"
-before=$(uploaded)
 objects=$(objects)
 install_it "$NEXT_DEB"
 within 30 "not ready" ready 0
