@@ -22,6 +22,10 @@ use crate::error::{Error, Kind, Result};
 /// five GOPs of 2 s are 10.0002 s with a real camera's jitter, and would be cut at 8 s without this.
 const KEYFRAME_SLACK: Duration = Duration::from_millis(500);
 
+/// Packets of 188 bytes that leave the muxer together: one by one, each is an object that is passed on, locked and written for
+/// itself, 2700 times a second at 4 Mbit/s. The last of a segment are filled up with null packets, so not too many.
+const PACKETS_AT_ONCE: i32 = 16;
+
 const DROP_LIMIT: Duration = Duration::from_secs(5);
 
 /// A built pipeline of one run.
@@ -185,6 +189,10 @@ fn configure_sink(pipeline: &gst::Pipeline, sink: &gst::Element, camera: &Camera
     sink.set_property("target-duration", u32::try_from(target.as_secs()).unwrap_or(u32::MAX));
     // the default of 10 would delete files behind our back
     sink.set_property("max-files", 0u32);
+    let muxer = splitmuxsink(sink)?.property::<Option<gst::Element>>("muxer");
+    if let Some(muxer) = muxer.filter(|muxer| muxer.has_property("alignment")) {
+        muxer.set_property("alignment", PACKETS_AT_ONCE);
+    }
     if !encodes(pipeline) {
         // after target-duration, which sets the same value
         let longest = target + KEYFRAME_SLACK;
