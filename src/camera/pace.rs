@@ -25,6 +25,8 @@ const INPUT_FRAMES: usize = 30;
 /// Of work, after the first frames, in which encoders and threads get going.
 const SPAN: Duration = Duration::from_secs(4);
 const WARM_UP: u64 = 15;
+/// Frames that wait for the pipeline.
+const QUEUED: u64 = 8;
 const LIMIT: Duration = Duration::from_secs(60);
 /// Where nothing is recoded, receiving a camera takes about twice what is measured here (`docs/PERFORMANCE.md`); beside a
 /// codec it does not count.
@@ -58,25 +60,29 @@ impl fmt::Display for Pace {
     }
 }
 
-/// Runs the text of `capture` for a few seconds with frames of `codec`.
+/// Runs the text of `capture` for a few seconds with frames of each codec that it can record.
 ///
 /// # Errors
-/// [`Kind::Pipeline`] where the text has no `rtspsrc`, or something in it does not work.
-pub fn measure(capture: &CaptureConfig, codec: Codec, codecs: &Codecs) -> Result<Pace> {
+/// [`Kind::Config`] or [`Kind::Pipeline`] where there is no text. What else does not work is told for its codec.
+pub fn measure(capture: &CaptureConfig, codecs: &Codecs) -> Result<Vec<(Codec, Result<Pace>)>> {
     let template = Template::load(capture)?;
-    if template.fixed_codec().is_some_and(|fixed| fixed != codec) {
-        return Err(Error::new(
-            Kind::Pipeline,
-            format!("{} is written for the other codec", template.origin()),
-        ));
-    }
+    let all = template.codecs().into_iter();
+    Ok(all.map(|codec| (codec, measure_codec(capture, &template, codec, codecs))).collect())
+}
+
+fn measure_codec(
+    capture: &CaptureConfig,
+    template: &Template,
+    codec: Codec,
+    codecs: &Codecs,
+) -> Result<Pace> {
     let (chain, chosen) = codecs.chain(&template.roles(codec), capture, &Latches::default(), &|| {})?;
     let text = from_memory(&template.expand(capture, codec, &chain)?, codec).ok_or_else(|| {
         let what = "found no rtspsrc, whose place the frames from memory could take; only such texts can be measured";
         Error::new(Kind::Pipeline, format!("measure pipeline {}: {what}", template.origin()))
     })?;
     let frames = input(codec)?;
-    let spent = run(&text, &template, &frames, codec)?;
+    let spent = run(&text, template, &frames, codec)?;
     Ok(pace(&chosen, &spent))
 }
 
@@ -85,10 +91,8 @@ fn from_memory(text: &str, codec: Codec) -> Option<String> {
     let start = text.find("rtspsrc")?;
     let end = start + text[start..].find('!')?;
     let pay = codec.depay().replace("depay", "pay");
-    let source = format!(
-        "appsrc name=src format=time block=true max-buffers=4 max-bytes=0 ! {} ! {pay} config-interval=-1 ",
-        codec.parse()
-    );
+    let source =
+        format!("appsrc name=src format=time max-bytes=0 ! {} ! {pay} config-interval=-1 ", codec.parse());
     Some(format!("{}{source}{}", &text[..start], &text[end..]))
 }
 
@@ -146,19 +150,30 @@ fn run(text: &str, template: &Template, frames: &[gst::Buffer], codec: Codec) ->
             Some(nowhere.upcast::<gio::OutputStream>().to_value())
         });
     }
-    let spent = pipeline
-        .set_state(gst::State::Playing)
-        .context(Kind::Pipeline, what)
-        .and_then(|_| feed(&src, frames).map_err(|flow| broken(&pipeline, &what(), &flow)))
-        .and_then(|started| drain(&pipeline, started, &what()));
+    let spent = pipeline.set_state(gst::State::Playing).context(Kind::Pipeline, what).and_then(|_| {
+        let played = feed(&pipeline, &src, frames).and_then(|started| drain(&pipeline, started));
+        played.map_err(|why| Error::new(Kind::Pipeline, format!("{}: {why}", what())))
+    });
     set_null(&pipeline, LIMIT);
     spent
 }
 
-/// Frames over and over, with times that go on. What it returns holds from after the warm-up.
-fn feed(src: &gst_app::AppSrc, frames: &[gst::Buffer]) -> Result<(u64, Instant, f64), String> {
+/// How many frames were sent after the warm-up, and the time and CPU at its end.
+type Started = (u64, Instant, f64);
+
+/// Frames over and over, with times that go on. Never waits in an element: one that hangs or fails is told.
+fn feed(pipeline: &gst::Pipeline, src: &gst_app::AppSrc, frames: &[gst::Buffer]) -> Result<Started, String> {
+    let began = Instant::now();
     let (mut sent, mut counted) = (0_u64, None);
     for frame in frames.iter().cycle() {
+        while src.current_level_buffers() >= QUEUED {
+            if let Some(why) = error_of(pipeline, gst::ClockTime::from_mseconds(1)) {
+                return Err(why);
+            }
+            if began.elapsed() >= LIMIT {
+                return Err(format!("took {sent} frames in {} s", LIMIT.as_secs()));
+            }
+        }
         if sent == WARM_UP {
             counted = Some((Instant::now(), cpu_seconds()?));
         }
@@ -180,30 +195,26 @@ fn feed(src: &gst_app::AppSrc, frames: &[gst::Buffer]) -> Result<(u64, Instant, 
 }
 
 /// The frames that are still on their way count too.
-fn drain(pipeline: &gst::Pipeline, (frames, since, cpu): (u64, Instant, f64), what: &str) -> Result<Spent> {
-    let bus = pipeline.bus().ok_or_else(|| Error::new(Kind::Internal, what))?;
+fn drain(pipeline: &gst::Pipeline, (frames, since, cpu): Started) -> Result<Spent, String> {
+    let bus = pipeline.bus().ok_or("it has no bus")?;
     let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
     let limit = gst::ClockTime::from_seconds(LIMIT.as_secs());
     let ended = bus.timed_pop_filtered(limit, &wanted);
     match ended.as_ref().map(|message| message.view()) {
         Some(gst::MessageView::Eos(_)) => {
-            let now = cpu_seconds().map_err(|why| Error::new(Kind::Internal, format!("{what}: {why}")))?;
-            Ok(Spent { frames, wall: since.elapsed(), cpu_seconds: now - cpu })
+            Ok(Spent { frames, wall: since.elapsed(), cpu_seconds: cpu_seconds()? - cpu })
         }
-        Some(gst::MessageView::Error(error)) => {
-            Err(Error::new(Kind::Pipeline, format!("{what}: {}", error.error().message())))
-        }
-        _ => Err(Error::new(Kind::Pipeline, format!("{what}: it gave no end within {} s", LIMIT.as_secs()))),
+        Some(gst::MessageView::Error(error)) => Err(error.error().message().to_owned()),
+        _ => Err(format!("it gave no end within {} s", LIMIT.as_secs())),
     }
 }
 
-fn broken(pipeline: &gst::Pipeline, what: &str, flow: &str) -> Error {
-    let message = pipeline.bus().and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
-    let why = match message.as_ref().map(|message| message.view()) {
-        Some(gst::MessageView::Error(error)) => error.error().message().to_owned(),
-        _ => flow.to_owned(),
-    };
-    Error::new(Kind::Pipeline, format!("{what}: {why}"))
+fn error_of(pipeline: &gst::Pipeline, within: gst::ClockTime) -> Option<String> {
+    let message = pipeline.bus()?.timed_pop_filtered(within, &[gst::MessageType::Error])?;
+    match message.view() {
+        gst::MessageView::Error(error) => Some(error.error().message().to_owned()),
+        _ => None,
+    }
 }
 
 fn cpu_seconds() -> Result<f64, String> {
@@ -243,7 +254,7 @@ mod tests {
         let text = "rtspsrc name=src latency=200 ! rtph264depay ! h264parse ! hlssink2 name=sink";
         assert_eq!(
             from_memory(text, Codec::H264).unwrap(),
-            "appsrc name=src format=time block=true max-buffers=4 max-bytes=0 ! h264parse ! rtph264pay config-interval=-1 \
+            "appsrc name=src format=time max-bytes=0 ! h264parse ! rtph264pay config-interval=-1 \
              ! rtph264depay ! h264parse ! hlssink2 name=sink"
         );
         assert_eq!(from_memory("videotestsrc name=src ! hlssink2 name=sink", Codec::H264), None);

@@ -13,12 +13,8 @@ use crate::error::{Error, Kind, Result};
 /// What a camera's pipeline would be made of, as a line for people.
 pub fn prove(camera: &CameraConfig, codecs: &Codecs) -> Result<String> {
     let template = Template::load(&camera.capture)?;
-    let wanted: Vec<Codec> = match template.fixed_codec() {
-        Some(codec) => vec![codec],
-        None => Codec::ALL.to_vec(),
-    };
     let mut lines = Vec::new();
-    for codec in wanted {
+    for codec in template.codecs() {
         lines.push(format!("{codec}: {}", prove_codec(camera, &template, codec, codecs)?));
     }
     Ok(format!("{} — {}", template.origin(), lines.join("; ")))

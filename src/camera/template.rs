@@ -82,6 +82,11 @@ impl Template {
         roles
     }
 
+    /// The codecs that the text can record.
+    pub fn codecs(&self) -> Vec<Codec> {
+        self.fixed_codec().map_or_else(|| Codec::ALL.to_vec(), |codec| vec![codec])
+    }
+
     /// The codec that the text is written for, where it does not leave the choice open.
     pub fn fixed_codec(&self) -> Option<Codec> {
         let text = strip_comments(&self.text);

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::{hand_over, load, open_existing, runtime, say};
-use crate::camera::codec::Codec;
 use crate::camera::{self, Codecs, pace, prove};
 use crate::cli::CheckWhat;
 use crate::config::{CaptureConfig, Config, Mode};
@@ -85,9 +84,15 @@ fn paces(config: &Config, findings: &mut Findings) -> Result<()> {
             ),
             Mode::Passthrough => String::new(),
         };
-        for codec in Codec::ALL {
-            let what = format!("speed of {codec} {}{to}", capture.mode.as_str());
-            findings.note(&what, pace::measure(&capture, codec, &codecs).map(|pace| pace.to_string()))?;
+        let mode = capture.mode.as_str();
+        match pace::measure(&capture, &codecs) {
+            Ok(paces) => {
+                for (codec, pace) in paces {
+                    findings
+                        .note(&format!("speed of {codec} {mode}{to}"), pace.map(|pace| pace.to_string()))?;
+                }
+            }
+            Err(error) => findings.note(&format!("speed of {mode}{to}"), Err(error))?,
         }
     }
     Ok(())
