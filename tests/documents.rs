@@ -11,7 +11,7 @@ use cctv_s3_pipeline::cli::Cli;
 use cctv_s3_pipeline::config::Config;
 
 use crate::support::program::files_under;
-use crate::support::tools::output;
+use crate::support::tools::{output, run};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
@@ -146,6 +146,26 @@ fn the_packages_configuration_is_taken_as_it_is_installed() {
 }
 
 /// Every crate that is in the binary, with who wrote it and under which licence, as cargo knows it.
+#[test]
+fn the_units_keep_the_recorder_in_its_sandbox() {
+    let (folder, common) = (tempfile::tempdir().unwrap(), read("debian/units/common.in"));
+    for name in ["", "-capture", "-uploader", "-server"].map(|part| format!("cctv-s3-pipeline{part}.service"))
+    {
+        // as debian/rules does it
+        let unit = read(&format!("debian/units/{name}.in")).replace("@common@\n", &common);
+        let path = folder.path().join(&name);
+        std::fs::write(&path, unit).unwrap();
+        let path = path.display().to_string();
+        let answer =
+            run("systemd-analyze", &["security", "--offline=true", "--threshold=20", "--no-pager", &path]);
+        let words = String::from_utf8_lossy(&answer.stdout);
+        assert!(
+            answer.status.success() && words.contains("Overall exposure level"),
+            "{name}: {words} {answer:?}"
+        );
+    }
+}
+
 #[test]
 fn the_copyright_file_names_every_crate_in_the_binary() {
     let text = output(
