@@ -25,6 +25,30 @@ pub fn setup(path: &Path, options: &SetupOptions) -> Result<u8> {
     if options.find {
         return find();
     }
+    let (answers, secrets) = answers(options)?;
+    // after what was said: the other cameras' secrets lie there, and perhaps a placeholder of this one's
+    config::dotenv(path)?;
+    // the example's own camera is nobody's: it is taken for the first one
+    let fresh = EXAMPLE.replacen("# enabled = true", "enabled = false", 1);
+    let text = setup::config(&existing(path, &fresh)?, &answers)?;
+    let env = |name: &str| {
+        let known = secrets.iter().find(|(known, _)| known == name).map(|(_, secret)| secret.clone());
+        known.or_else(|| config::environment(name))
+    };
+    let config = Config::parse(&text, path, &env)?;
+    if !options.no_test && !works(&config, &answers, &secrets)? {
+        say("nothing was written; correct what is wrong, or say --no-test")?;
+        return Ok(1);
+    }
+    let env_file = config::env_path(path);
+    write(&env_file, &setup::secrets(&existing(&env_file, "")?, &secrets)?)?;
+    write(path, &text)?;
+    say(&format!("written: {} and {}", path.display(), env_file.display()))?;
+    start(path, options)
+}
+
+/// What the configuration gets, and the secrets that it names, each with its variable.
+fn answers(options: &SetupOptions) -> Result<(Answers, Vec<(String, String)>)> {
     let name = asked(
         options.camera_name.as_deref(),
         "Name of the camera (a-z, 0-9, -)",
@@ -57,25 +81,7 @@ pub fn setup(path: &Path, options: &SetupOptions) -> Result<u8> {
         secrets.extend(key);
         secrets.extend(secret(AWS[1].to_owned(), &AWS[1..], "AWS secret access key", true, options)?);
     }
-    // after what was said: the other cameras' secrets lie there, and perhaps a placeholder of this one's
-    config::dotenv(path)?;
-    // the example's own camera is nobody's: it is taken for the first one
-    let fresh = EXAMPLE.replacen("# enabled = true", "enabled = false", 1);
-    let text = setup::config(&existing(path, &fresh)?, &answers)?;
-    let env = |name: &str| {
-        let known = secrets.iter().find(|(known, _)| known == name).map(|(_, secret)| secret.clone());
-        known.or_else(|| config::environment(name))
-    };
-    let config = Config::parse(&text, path, &env)?;
-    if !options.no_test && !works(&config, &answers, &secrets)? {
-        say("nothing was written; correct what is wrong, or say --no-test")?;
-        return Ok(1);
-    }
-    let env_file = config::env_path(path);
-    write(&env_file, &setup::secrets(&existing(&env_file, "")?, &secrets)?)?;
-    write(path, &text)?;
-    say(&format!("written: {} and {}", path.display(), env_file.display()))?;
-    start(path, options)
+    Ok((answers, secrets))
 }
 
 fn find() -> Result<u8> {
