@@ -46,7 +46,7 @@ pub enum Command {
     Check {
         /// One thing only; without it everything but `store`'s hashes of every file
         what: Option<CheckWhat>,
-        /// With `pipeline`: also how fast this machine decodes, scales and encodes, and how many cameras that makes; 20 seconds
+        /// With `pipeline`: also how fast this machine decodes, scales and encodes, and how many cameras that makes; half a minute
         #[arg(long, requires = "what")]
         bench: bool,
     },

@@ -64,7 +64,7 @@ complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand upload
 complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand serve" -s c -l config -d 'Configuration file [default: ./config.toml, else /etc/cctv-s3-pipeline/config.toml]' -r -F
 complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand serve" -s h -l help -d 'Print help'
 complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand check" -s c -l config -d 'Configuration file [default: ./config.toml, else /etc/cctv-s3-pipeline/config.toml]' -r -F
-complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand check" -l bench -d 'With `pipeline`: also how fast this machine decodes, scales and encodes, and how many cameras that makes; 20 seconds'
+complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand check" -l bench -d 'With `pipeline`: also how fast this machine decodes, scales and encodes, and how many cameras that makes; half a minute'
 complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand status" -s c -l config -d 'Configuration file [default: ./config.toml, else /etc/cctv-s3-pipeline/config.toml]' -r -F
 complete -c cctv-s3-pipeline -n "__fish_cctv_s3_pipeline_using_subcommand status" -l json -d 'For programs'

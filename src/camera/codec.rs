@@ -99,6 +99,14 @@ pub struct Chain {
 /// The elements one run was built with.
 pub type Chosen = BTreeMap<Role, &'static str>;
 
+/// `avdec_h264 → videoconvertscale → x264enc`, for people.
+pub fn words(chosen: &Chosen) -> String {
+    match chosen.is_empty() {
+        true => "no codec needed".to_owned(),
+        false => chosen.values().copied().collect::<Vec<_>>().join(" → "),
+    }
+}
+
 /// The candidate of this name, as the list spells it.
 pub fn candidate(role: Role, element: &str) -> Option<&'static str> {
     role.candidates().iter().copied().find(|name| *name == element)

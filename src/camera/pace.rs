@@ -11,7 +11,7 @@ use gst::prelude::*;
 use procfs::process::Process;
 
 use super::choice::{Codecs, Latches};
-use super::codec::{Chosen, Codec, is_hardware};
+use super::codec::{Chosen, Codec, is_hardware, words};
 use super::pipeline;
 use super::teardown::set_null;
 use super::template::Template;
@@ -82,7 +82,7 @@ fn measure_codec(
         Error::new(Kind::Pipeline, format!("measure pipeline {}: {what}", template.origin()))
     })?;
     let frames = input(codec)?;
-    let spent = run(&text, template, &frames, codec)?;
+    let spent = run(&text, template, capture, &frames, codec)?;
     Ok(pace(&chosen, &spent))
 }
 
@@ -136,14 +136,20 @@ struct Spent {
     cpu_seconds: f64,
 }
 
-fn run(text: &str, template: &Template, frames: &[gst::Buffer], codec: Codec) -> Result<Spent> {
+fn run(
+    text: &str,
+    template: &Template,
+    capture: &CaptureConfig,
+    frames: &[gst::Buffer],
+    codec: Codec,
+) -> Result<Spent> {
     let (pipeline, src, sink) = pipeline::parse(text, template.origin())?;
     let what = || format!("measure pipeline {}", template.origin());
     let src = src.downcast::<gst_app::AppSrc>().map_err(|_| Error::new(Kind::Internal, what()))?;
     let media = if codec == Codec::H264 { "video/x-h264" } else { "video/x-h265" };
     let caps = gst::Caps::builder(media).field("stream-format", "byte-stream").field("alignment", "au");
     src.set_caps(Some(&caps.build()));
-    sink.set_property("max-files", 0u32);
+    pipeline::configure_sink(&pipeline, &sink, capture)?;
     for stream in ["get-fragment-stream", "get-playlist-stream"] {
         sink.connect(stream, false, |_| {
             let nowhere = gio::WriteOutputStream::new(std::io::sink());
@@ -233,12 +239,8 @@ fn pace(chosen: &Chosen, spent: &Spent) -> Pace {
     // a codec of the board is one for all cameras, and costs little CPU
     let by_codec = frames_per_second / INPUT_FPS as f64;
     let all = if chosen.values().any(|element| is_hardware(element)) { by_cpu.min(by_codec) } else { by_cpu };
-    let chain = match chosen.is_empty() {
-        true => "no codec needed".to_owned(),
-        false => chosen.values().copied().collect::<Vec<_>>().join(" → "),
-    };
     Pace {
-        chain,
+        chain: words(chosen),
         frames_per_second,
         cpu_seconds_per_frame,
         cameras: (all * USABLE).clamp(0.0, 10_000.0) as u32,

@@ -15,7 +15,7 @@ use super::segments::{Opener, SharedOpen, splitmuxsink};
 use super::source::{self, SharedOffer};
 use super::state::Seen;
 use super::teardown::set_null;
-use crate::config::CameraConfig;
+use crate::config::{CameraConfig, CaptureConfig};
 use crate::error::{Error, Kind, Result};
 
 /// How much longer than its target a segment may become before it is cut, where the camera's own keyframes decide:
@@ -112,7 +112,7 @@ pub fn build(
     count_frames(&sink_pad, &counters);
     drain_appsinks(&pipeline);
     let open = SharedOpen::default();
-    configure_sink(&pipeline, &sink, camera)?;
+    configure_sink(&pipeline, &sink, &camera.capture)?;
     opener.connect(&pipeline, &sink, open.clone())?;
     let bus = pipeline.bus().ok_or_else(|| Error::new(Kind::Internal, "build pipeline: it has no bus"))?;
     // the last `closed` messages are read after Null
@@ -184,8 +184,9 @@ pub fn parse(description: &str, origin: &str) -> Result<(gst::Pipeline, gst::Ele
     }
 }
 
-fn configure_sink(pipeline: &gst::Pipeline, sink: &gst::Element, camera: &CameraConfig) -> Result<()> {
-    let target = camera.capture.segment_duration;
+/// How segments are cut and leave the muxer.
+pub fn configure_sink(pipeline: &gst::Pipeline, sink: &gst::Element, capture: &CaptureConfig) -> Result<()> {
+    let target = capture.segment_duration;
     sink.set_property("target-duration", u32::try_from(target.as_secs()).unwrap_or(u32::MAX));
     // the default of 10 would delete files behind our back
     sink.set_property("max-files", 0u32);

@@ -3,7 +3,7 @@
 use gst::prelude::*;
 
 use super::choice::{Codecs, Latches};
-use super::codec::{Chosen, Codec};
+use super::codec::{Chosen, Codec, words};
 use super::pipeline;
 use super::teardown::set_null;
 use super::template::Template;
@@ -72,9 +72,5 @@ fn prove_codec(camera: &CameraConfig, template: &Template, codec: Codec, codecs:
             ),
         ));
     }
-    Ok(if chosen.is_empty() {
-        "no codec needed".into()
-    } else {
-        chosen.values().copied().collect::<Vec<_>>().join(" → ")
-    })
+    Ok(words(&chosen))
 }

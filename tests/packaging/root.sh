@@ -41,6 +41,11 @@ start_scene() {
     cargo build --quiet --example scene >&2
     mkdir -p "$1/support"
     target/debug/examples/scene "$1/support/bucket" > "$1/support/scene.env" &
-    until [ -s "$1/support/scene.env" ]; do sleep 0.1; done
-    echo $!
+    local scene=$!
+    # its last line
+    until grep -q '^S3_SECRET=' "$1/support/scene.env"; do
+        kill -0 "$scene" || { echo "the simulated camera and store ended" >&2; return 1; }
+        sleep 0.1
+    done
+    echo "$scene"
 }

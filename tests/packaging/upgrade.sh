@@ -48,7 +48,6 @@ journalctl -u $unit --no-pager -p warning | grep obsolete | tail -n 1
 sed -i 's/^http_port = 8081/port = 8080/' $config
 
 say "the version before is refused by the database, and stays down"
-pid=$(show MainPID)
 sum() { sha256sum < $state/segments.db; }
 install_it "$DEB"
 down() { [ "$(show ActiveState)" = failed ]; }
