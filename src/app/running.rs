@@ -58,6 +58,7 @@ impl Running {
             board: board.clone(),
             wake: Arc::new(Notify::new()),
             codecs: prepared.codecs.clone(),
+            runtime: runtime.handle().clone(),
             live,
             stills,
         };

@@ -1,4 +1,5 @@
-//! The camera's own clock: RTCP sender reports tie it to media time, and rtspsrc writes it onto the packets.
+//! The camera's own clock: RTCP sender reports tie it to media time. They come from `receive`, or rtspsrc writes them onto the
+//! packets.
 //!
 //! One per run, shared between the pad that sees the packets and the opener that names segments. Reads only;
 //! whether the camera's clock can be believed is decided in `timeline`.
@@ -35,6 +36,14 @@ impl CameraClock {
         } else {
             reading.wall.minus((reading.running_time - running_time).into())
         })
+    }
+
+    /// A sender report: `ntp` is in 2^-32 s since 1900, as RFC 3550 has it.
+    pub fn told(&self, running_time: gst::ClockTime, ntp: u64) {
+        let fraction = ((ntp & 0xffff_ffff) * 1_000_000_000) >> 32;
+        let ntp = Duration::from_secs(ntp >> 32) + Duration::from_nanos(fraction);
+        let reading = Reading { running_time, wall: unix(ntp) };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
     }
 
     /// Asks rtspsrc for the camera's time on its packets.
@@ -109,6 +118,16 @@ mod tests {
         *clock.0.lock().unwrap() = Some(reading);
         assert_eq!(clock.at(gst::ClockTime::from_mseconds(42_500)), Some(Timestamp::from_millis(1_012_500)));
         assert_eq!(clock.at(gst::ClockTime::from_seconds(20)), Some(Timestamp::from_seconds(990)));
+    }
+
+    #[test]
+    fn a_sender_report_counts_parts_of_a_second_in_binary() {
+        let clock = CameraClock::default();
+        clock.told(gst::ClockTime::from_seconds(4), (2_208_988_800 + 1_700_000_000) << 32 | 1 << 31);
+        assert_eq!(
+            clock.at(gst::ClockTime::from_seconds(5)),
+            Some(Timestamp::from_millis(1_700_000_001_500))
+        );
     }
 
     #[test]

@@ -32,6 +32,14 @@ impl Codec {
         }
     }
 
+    /// The media type of its caps.
+    pub const fn media(self) -> &'static str {
+        match self {
+            Codec::H264 => "video/x-h264",
+            Codec::H265 => "video/x-h265",
+        }
+    }
+
     pub const fn parse(self) -> &'static str {
         match self {
             Codec::H264 => "h264parse",

@@ -33,6 +33,8 @@ pub enum Failure {
     Changed(String),
     /// What comes is no video of this codec: destroyed, or another one without a word.
     Broken(String),
+    /// Our own RTSP client does not take what the camera says; `rtspsrc` may.
+    Misread(String),
     /// The stream carries the other codec than the run was built for.
     OtherCodec(Codec),
     /// Neither H.264 nor H.265; holds what the camera offers.
@@ -48,7 +50,10 @@ pub enum Failure {
 impl Failure {
     /// Another run may start at once: it will be built differently.
     pub fn retries_at_once(&self) -> bool {
-        matches!(self, Failure::OtherCodec(_) | Failure::CodecFailed { .. } | Failure::Changed(_))
+        matches!(
+            self,
+            Failure::OtherCodec(_) | Failure::CodecFailed { .. } | Failure::Changed(_) | Failure::Misread(_)
+        )
     }
 
     /// The camera is at fault: if it goes away and comes back, it may be well. Never a refused password: its
@@ -64,6 +69,7 @@ impl Failure {
                 | Failure::NoFirstFrame(_)
                 | Failure::SetupRefused(_)
                 | Failure::Broken(_)
+                | Failure::Misread(_)
         )
     }
 
@@ -111,9 +117,11 @@ impl Failure {
             Failure::Stopped => Cause::ProgramDown,
             Failure::Denied | Failure::Untrusted(_) | Failure::NotFound => Cause::Denied,
             Failure::Unreachable(_) | Failure::Ended | Failure::SetupRefused(_) => Cause::Unreachable,
-            Failure::Stalled(_) | Failure::NoKeyframe(_) | Failure::NoFirstFrame(_) | Failure::Broken(_) => {
-                Cause::Stalled
-            }
+            Failure::Stalled(_)
+            | Failure::NoKeyframe(_)
+            | Failure::NoFirstFrame(_)
+            | Failure::Broken(_)
+            | Failure::Misread(_) => Cause::Stalled,
             Failure::OtherCodec(_)
             | Failure::Changed(_)
             | Failure::UnsupportedCodec(_)
@@ -171,6 +179,7 @@ impl fmt::Display for Failure {
                     "camera sends what cannot be decoded ({what}); look at its network and its video settings"
                 )
             }
+            Failure::Misread(what) => write!(f, "camera speaks an RTSP that is not understood ({what})"),
             Failure::OtherCodec(codec) => write!(f, "stream is {codec}; building for it"),
             Failure::UnsupportedCodec(found) => write!(
                 f,
@@ -204,6 +213,7 @@ mod tests {
             (Failure::NoKeyframe(limit), Cause::Stalled, "keyframe"),
             (Failure::NoFirstFrame(limit), Cause::Stalled, "no usable picture"),
             (Failure::Broken("noise".into()), Cause::Stalled, "cannot be decoded (noise)"),
+            (Failure::Misread("bad packet".into()), Cause::Stalled, "not understood (bad packet)"),
             (Failure::Changed("from a to b".into()), Cause::Codec, "from a to b"),
             (Failure::OtherCodec(Codec::H265), Cause::Codec, "H.265"),
             (Failure::UnsupportedCodec("JPEG".into()), Cause::Codec, "JPEG"),

@@ -11,7 +11,7 @@ fn expand(text: &str) -> crate::error::Result<String> {
     // a text with ! in it is never taken for a file's name
     let capture = CaptureConfig { pipeline: Some(text.into()), ..CaptureConfig::default() };
     let chain = Chain { decoder: "dec".into(), scaler: "sca".into(), encoder: "enc".into() };
-    Template::load(&capture)?.expand(&capture, Codec::H264, &chain)
+    Template::load(&capture)?.expand(&capture, Codec::H264, super::receive::Client::Own, &chain)
 }
 
 proptest! {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::config::CameraConfig;
@@ -33,6 +34,7 @@ mod pipeline;
 pub mod probe;
 pub mod prove;
 mod reach;
+mod receive;
 mod rows;
 mod run;
 mod segments;
@@ -64,6 +66,8 @@ pub struct CameraParts {
     /// "Look now", for the uploader.
     pub wake: Arc<Notify>,
     pub codecs: Arc<Codecs>,
+    /// Where cameras are received.
+    pub runtime: Handle,
     /// Where frames and closed segments are offered for pictures.
     pub stills: Stills,
     /// Where viewers wait for frames.

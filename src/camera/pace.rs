@@ -1,6 +1,6 @@
 //! `check pipeline --bench`: how fast this machine runs a camera's own text, and how many such cameras that makes.
 //!
-//! The text is the one that records, but for its first element: frames of four megapixels, made here, come in as RTP packets
+//! The text is the one that records, but for its first element: frames of four megapixels, made here, come in
 //! from memory instead of from a camera, as fast as they are taken, and segments go nowhere. So decoder, scaler, encoder and
 //! muxer are measured as they run. What lies on disk is not, and receiving is estimated.
 
@@ -13,6 +13,7 @@ use procfs::process::Process;
 use super::choice::{Codecs, Latches};
 use super::codec::{Chosen, Codec, is_hardware, words};
 use super::pipeline;
+use super::receive::Client;
 use super::teardown::set_null;
 use super::template::Template;
 use crate::config::CaptureConfig;
@@ -77,8 +78,9 @@ fn measure_codec(
     codecs: &Codecs,
 ) -> Result<Pace> {
     let (chain, chosen) = codecs.chain(&template.roles(codec), capture, &Latches::default(), &|| {})?;
-    let text = from_memory(&template.expand(capture, codec, &chain)?, codec).ok_or_else(|| {
-        let what = "found no rtspsrc, whose place the frames from memory could take; only such texts can be measured";
+    let text = from_memory(&template.expand(capture, codec, Client::Own, &chain)?, codec).ok_or_else(|| {
+        let what = "found neither {{source}} nor rtspsrc, whose place the frames from memory could take; only such texts can \
+                    be measured";
         Error::new(Kind::Pipeline, format!("measure pipeline {}: {what}", template.origin()))
     })?;
     let frames = input(codec)?;
@@ -86,13 +88,17 @@ fn measure_codec(
     Ok(pace(&chosen, &spent))
 }
 
-/// The text with `rtspsrc …` replaced by frames that become RTP packets.
+/// The text with frames from memory in the place of what receives them: of `rtspsrc` as RTP packets.
 fn from_memory(text: &str, codec: Codec) -> Option<String> {
+    const MEMORY: &str = "appsrc name=src format=time max-bytes=0 ";
+    let own = Client::Own.text(codec);
+    if text.contains(&own) {
+        return Some(text.replacen(&own, MEMORY, 1));
+    }
     let start = text.find("rtspsrc")?;
     let end = start + text[start..].find('!')?;
     let pay = codec.depay().replace("depay", "pay");
-    let source =
-        format!("appsrc name=src format=time max-bytes=0 ! {} ! {pay} config-interval=-1 ", codec.parse());
+    let source = format!("{MEMORY}! {} ! {pay} config-interval=-1 ", codec.parse());
     Some(format!("{}{source}{}", &text[..start], &text[end..]))
 }
 
@@ -258,6 +264,11 @@ mod tests {
             from_memory(text, Codec::H264).unwrap(),
             "appsrc name=src format=time max-bytes=0 ! h264parse ! rtph264pay config-interval=-1 \
              ! rtph264depay ! h264parse ! hlssink2 name=sink"
+        );
+        let own = format!("{} ! h264parse ! hlssink2 name=sink", Client::Own.text(Codec::H264));
+        assert_eq!(
+            from_memory(&own, Codec::H264).unwrap(),
+            "appsrc name=src format=time max-bytes=0  ! h264parse ! hlssink2 name=sink"
         );
         assert_eq!(from_memory("videotestsrc name=src ! hlssink2 name=sink", Codec::H264), None);
     }

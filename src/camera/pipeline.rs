@@ -11,6 +11,7 @@ use gst::prelude::*;
 use super::codec::Codec;
 use super::picture::Picture;
 use super::probe::package_of;
+use super::receive::Feed;
 use super::segments::{Opener, SharedOpen, splitmuxsink};
 use super::source::{self, SharedOffer};
 use super::state::Seen;
@@ -36,6 +37,8 @@ pub struct CameraPipeline {
     /// Where EOS goes in to close the tail segment.
     pub sink_pad: gst::Pad,
     pub offer: SharedOffer,
+    /// Where the program's own client puts frames; `None` where an element of the text receives.
+    pub feed: Option<Feed>,
     pub counters: Arc<Counters>,
     pub open: SharedOpen,
 }
@@ -73,6 +76,11 @@ impl Counters {
         self.picture.changed()
     }
 
+    /// A frame came from the camera.
+    pub fn heard(&self) {
+        self.packets.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Something came that is no video.
     pub fn complain(&self) {
         self.complaints.fetch_add(1, Ordering::Relaxed);
@@ -100,8 +108,17 @@ pub fn build(
     let (pipeline, src, sink) = parse(description, origin)?;
     let offer = source::prepare(&src, camera, codec, control_url_fix);
     let counters = Arc::new(Counters::default());
-    count_packets(&src, &counters);
-    opener.camera_clock().watch(&src);
+    let feed = src.downcast_ref::<gst_app::AppSrc>().map(|entry| Feed {
+        src: entry.clone(),
+        codec,
+        offer: offer.clone(),
+        clock: opener.camera_clock().clone(),
+        counters: counters.clone(),
+    });
+    if feed.is_none() {
+        count_packets(&src, &counters);
+        opener.camera_clock().watch(&src);
+    }
     let sink_pad =
         sink.static_pad("video").or_else(|| sink.sink_pads().first().cloned()).ok_or_else(|| {
             Error::new(
@@ -117,7 +134,7 @@ pub fn build(
     let bus = pipeline.bus().ok_or_else(|| Error::new(Kind::Internal, "build pipeline: it has no bus"))?;
     // the last `closed` messages are read after Null
     pipeline.set_auto_flush_bus(false);
-    Ok(CameraPipeline { pipeline, bus, src, sink_pad, offer, counters, open })
+    Ok(CameraPipeline { pipeline, bus, src, sink_pad, offer, feed, counters, open })
 }
 
 impl Drop for CameraPipeline {
@@ -170,7 +187,10 @@ pub fn parse(description: &str, origin: &str) -> Result<(gst::Pipeline, gst::Ele
             Error::new(Kind::Config, format!("parse pipeline {origin}: no element has name={name}; {needed}"))
         })
     };
-    let src = named("src", "give the source element that name, for example: rtspsrc name=src")?;
+    let src = named(
+        "src",
+        "begin the text with {{source}}, or give the source element that name: rtspsrc name=src",
+    )?;
     let sink = named("sink", "end the text with: hlssink2 name=sink")?;
     match sink.factory().map(|factory| factory.name().to_string()) {
         Some(factory) if factory == "hlssink2" => Ok((pipeline, src, sink)),

@@ -5,6 +5,7 @@ use gst::prelude::*;
 use super::choice::{Codecs, Latches};
 use super::codec::{Chosen, Codec, words};
 use super::pipeline;
+use super::receive::Client;
 use super::teardown::set_null;
 use super::template::Template;
 use crate::config::CameraConfig;
@@ -37,7 +38,7 @@ fn describe(
 ) -> Result<(String, Chosen)> {
     let (chain, chosen) =
         codecs.chain(&template.roles(codec), &camera.capture, &Latches::default(), &|| {})?;
-    Ok((template.expand(&camera.capture, codec, &chain)?, chosen))
+    Ok((template.expand(&camera.capture, codec, Client::of(&camera.url), &chain)?, chosen))
 }
 
 fn must_be_linked(sink: &gst::Element, template: &Template) -> Result<()> {

@@ -3,17 +3,20 @@
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
+use tokio::runtime::Handle;
 
 use super::codec::{Chosen, Codec};
 use super::errors::{Facts, blame_hardware, classify, codec_mismatch};
 use super::failure::Failure;
 use super::pipeline::CameraPipeline;
+use super::receive::Reception;
 use super::rows::Rows;
 use super::segments::{self, lock_open, running_time};
 use super::source::{Offer, keep_alive};
 use super::state::{Machine, Verdict};
 use super::tap::Tap;
 use super::teardown::{send_eos, set_null};
+use crate::config::CameraConfig;
 use crate::segment::RunId;
 use crate::shutdown::Shutdown;
 use crate::stills;
@@ -35,6 +38,10 @@ pub struct Run<'a> {
     pub chosen: Chosen,
     pub codec: Codec,
     pub codec_is_open: bool,
+    pub camera: &'a CameraConfig,
+    pub runtime: &'a Handle,
+    /// The program's own client, once the pipeline plays.
+    pub reception: Option<Reception>,
     pub rows: &'a mut Rows,
     pub shutdown: &'a Shutdown,
     /// Monotonic time of the machine starts here.
@@ -49,6 +56,9 @@ impl Run<'_> {
             // the reason is on the bus
             Err(_) => Some(self.start_failure()),
         };
+        if let (None, Some(feed)) = (&failure, self.parts.feed.take()) {
+            self.reception = Some(Reception::start(self.runtime, self.camera, feed));
+        }
         let mut kept_alive = Instant::now();
         while failure.is_none() {
             if self.shutdown.is_requested() {
@@ -88,7 +98,7 @@ impl Run<'_> {
                 Some(classify(error, &self.facts(&offer)))
             }
             // a live camera never ends: it was lost, or it hung up
-            gst::MessageView::Eos(_) => Some(Failure::Ended),
+            gst::MessageView::Eos(_) => Some(self.why_ended()),
             gst::MessageView::Element(element) => {
                 element.structure().and_then(|structure| self.fragment(structure))
             }
@@ -106,6 +116,12 @@ impl Run<'_> {
             }
             _ => None,
         }
+    }
+
+    /// Our own client knows more than that it did.
+    fn why_ended(&self) -> Failure {
+        let told = self.reception.as_ref().and_then(Reception::ended);
+        codec_mismatch(&self.facts(&self.offer())).or(told).unwrap_or(Failure::Ended)
     }
 
     /// `splitmuxsink-fragment-opened` and `-closed`.
@@ -174,6 +190,11 @@ impl Run<'_> {
         if let Some(failure) = codec_mismatch(&facts) {
             return Some(failure);
         }
+        let frames = self.parts.counters.seen().frames;
+        if let Some(failure) = self.reception.as_ref().and_then(|reception| reception.ended_for_good(frames))
+        {
+            return Some(failure);
+        }
         if let Some(what) = self.parts.counters.changed() {
             return Some(Failure::Changed(what));
         }
@@ -210,6 +231,9 @@ impl Run<'_> {
         let eos = (self.parts.counters.seen().frames > 0).then(|| send_eos(&self.parts.sink_pad)).flatten();
         if eos.is_some() {
             failure = self.await_tail(has_ended);
+        }
+        if let Some(reception) = self.reception.take() {
+            reception.stop();
         }
         set_null(&self.parts.pipeline, NULL_LIMIT);
         if let Some(eos) = eos.filter(std::thread::JoinHandle::is_finished) {

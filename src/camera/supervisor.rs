@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::glimpse;
 use super::pipeline::{self, CameraPipeline};
 use super::reach;
+use super::receive::{Client, Preference};
 use super::rows::Rows;
 use super::run::Run;
 use super::segments::Opener;
@@ -59,6 +60,7 @@ pub struct Supervisor {
 
 struct Lessons {
     codec: Codec,
+    client: Preference,
     control_url_fix: bool,
     latches: Latches,
 }
@@ -66,7 +68,8 @@ struct Lessons {
 impl Supervisor {
     pub fn new(camera: CameraConfig, template: Template, parts: CameraParts, shutdown: Shutdown) -> Self {
         let codec = template.fixed_codec().unwrap_or(Codec::H264);
-        let lessons = Lessons { codec, control_url_fix: false, latches: Latches::default() };
+        let client = Preference::of(&camera.url);
+        let lessons = Lessons { codec, client, control_url_fix: false, latches: Latches::default() };
         let heart = Heart::Camera(camera.name.clone());
         parts.board.counters().add_camera(&camera.name);
         Self {
@@ -199,6 +202,7 @@ impl Supervisor {
         let shutdown = self.shutdown.clone();
         let hub = self.parts.live.hub(&self.camera.name);
         let tap = hub.map(|hub| Tap::new(hub, &parts.sink_pad, &parts.bus));
+        let (camera, runtime) = (self.camera.clone(), self.parts.runtime.clone());
         let run = Run {
             id,
             parts,
@@ -206,6 +210,9 @@ impl Supervisor {
             chosen,
             codec: self.lessons.codec,
             codec_is_open: self.template.fixed_codec().is_none(),
+            camera: &camera,
+            runtime: &runtime,
+            reception: None,
             rows: &mut *rows,
             shutdown: &shutdown,
             epoch: self.epoch,
@@ -243,7 +250,7 @@ impl Supervisor {
             }
         };
         let lessons = &self.lessons;
-        let description = self.template.expand(capture, lessons.codec, &chain)?;
+        let description = self.template.expand(capture, lessons.codec, lessons.client.client(), &chain)?;
         let opener = Opener::new(self.camera.name.clone(), self.parts.store.clone())?;
         let origin = self.template.origin();
         let parts = pipeline::build(
@@ -259,6 +266,12 @@ impl Supervisor {
 
     /// What this failure says about the next run.
     fn learn(&mut self, failure: Failure, machine: &mut Machine) -> Failure {
+        if self.lessons.client.learn(&failure, machine.frames())
+            && self.lessons.client.client() == Client::Rtspsrc
+            && self.template.uses("source")
+        {
+            log::warn!("[{}] {failure}: rtspsrc receives it from now on", self.camera.name);
+        }
         match &failure {
             Failure::OtherCodec(codec) => self.lessons.codec = *codec,
             Failure::Disk(_) => self.strays = true,

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use super::codec::{Chain, Codec, Role, gop};
+use super::receive::Client;
 use crate::config::{CaptureConfig, Mode};
 use crate::error::{Context, Error, Kind, Result};
 
@@ -15,8 +16,19 @@ const BUILT_IN: [(&str, &str); 2] = [
 ];
 
 /// What a placeholder may be called; the order is that of the help text.
-pub const PLACEHOLDERS: [&str; 10] =
-    ["width", "height", "framerate", "bitrate_kbps", "gop", "depay", "parse", "decoder", "scaler", "encoder"];
+pub const PLACEHOLDERS: [&str; 11] = [
+    "width",
+    "height",
+    "framerate",
+    "bitrate_kbps",
+    "gop",
+    "source",
+    "depay",
+    "parse",
+    "decoder",
+    "scaler",
+    "encoder",
+];
 
 /// A pipeline text as it was written, and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +102,7 @@ impl Template {
     /// The codec that the text is written for, where it does not leave the choice open.
     pub fn fixed_codec(&self) -> Option<Codec> {
         let text = strip_comments(&self.text);
-        if self.uses("depay") {
+        if self.uses("depay") || self.uses("source") {
             None
         } else if text.contains("rtph265depay") {
             Some(Codec::H265)
@@ -102,7 +114,13 @@ impl Template {
     }
 
     /// The description for `gst_parse_launch`, every placeholder filled.
-    pub fn expand(&self, capture: &CaptureConfig, codec: Codec, chain: &Chain) -> Result<String> {
+    pub fn expand(
+        &self,
+        capture: &CaptureConfig,
+        codec: Codec,
+        client: Client,
+        chain: &Chain,
+    ) -> Result<String> {
         let mut description = String::with_capacity(self.text.len() + 256);
         for (index, line) in strip_comments(&self.text).lines().enumerate() {
             self.expand_line(line, index + 1, &mut description, &|name| {
@@ -112,6 +130,7 @@ impl Template {
                     "framerate" => capture.framerate.to_string(),
                     "bitrate_kbps" => capture.bitrate_kbps.to_string(),
                     "gop" => gop(capture).to_string(),
+                    "source" => client.text(codec),
                     "depay" => codec.depay().into(),
                     "parse" => codec.parse().into(),
                     "decoder" => chain.decoder.clone(),
@@ -208,16 +227,20 @@ mod tests {
 
     fn expand(text: &str) -> Result<String> {
         let capture = capture(Some(text));
-        Template::load(&capture)?.expand(&capture, Codec::H264, &chain())
+        Template::load(&capture)?.expand(&capture, Codec::H264, Client::Own, &chain())
     }
 
     #[test]
     fn built_in_templates_expand_completely_for_both_codecs() {
         for (name, _) in BUILT_IN {
-            for codec in [Codec::H264, Codec::H265] {
+            for (codec, client) in
+                Codec::ALL.into_iter().flat_map(|codec| [(codec, Client::Own), (codec, Client::Rtspsrc)])
+            {
                 let capture = capture(Some(name));
-                let text = Template::load(&capture).unwrap().expand(&capture, codec, &chain()).unwrap();
-                assert!(text.contains(codec.depay()), "{text}");
+                let template = Template::load(&capture).unwrap();
+                let text = template.expand(&capture, codec, client, &chain()).unwrap();
+                assert_eq!(text.contains(codec.depay()), client == Client::Rtspsrc, "{text}");
+                assert!(text.contains(codec.parse()), "{text}");
                 assert!(!text.contains("{{") && !text.contains('#'), "{text}");
                 assert!(text.contains("name=src") && text.contains("name=sink"), "{text}");
             }

@@ -4,11 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
+use tokio::runtime::Runtime;
 
+use super::clock::CameraClock;
 use super::codec::{Chosen, Codec};
 use super::errors::{Facts, classify, codec_mismatch};
 use super::failure::Failure;
 use super::reach;
+use super::receive::{Feed, Preference, Reception};
 use super::source::{self, Offer};
 use super::teardown::set_null;
 use crate::config::CameraConfig;
@@ -34,17 +37,19 @@ struct Frames {
 /// Watches the camera for a few seconds. One try per form of the control URL and per codec, and a few more where
 /// the camera answers that it is busy: it may still be ending the session before.
 pub fn watch(camera: &CameraConfig) -> Result<String> {
-    let (mut codec, mut control_url_fix) = (Codec::H264, false);
-    let mut answer = attempt(camera, codec, control_url_fix);
+    let mut way = Way { codec: Codec::H264, client: Preference::of(&camera.url), control_url_fix: false };
+    let mut answer = attempt(camera, &way);
     for repeat in 0..REPEATS {
+        let has_other_client = answer.as_ref().is_err_and(|failure| way.client.learn(failure, 0));
         match &answer {
-            Err(Failure::OtherCodec(other)) => codec = *other,
-            Err(Failure::SetupRefused(_)) if !control_url_fix => control_url_fix = true,
+            Err(Failure::OtherCodec(other)) => way.codec = *other,
+            Err(Failure::SetupRefused(_) | Failure::Misread(_)) if has_other_client => {}
+            Err(Failure::SetupRefused(_)) if !way.control_url_fix => way.control_url_fix = true,
             Err(Failure::Unreachable(why)) if repeat > 0 && why.starts_with("it answers 5") => {}
             _ => break,
         }
         std::thread::sleep(PAUSE);
-        answer = attempt(camera, codec, control_url_fix);
+        answer = attempt(camera, &way);
     }
     answer.map_err(|failure| {
         let (kind, failure) = match failure {
@@ -60,13 +65,18 @@ pub fn watch(camera: &CameraConfig) -> Result<String> {
     })
 }
 
-fn attempt(camera: &CameraConfig, codec: Codec, control_url_fix: bool) -> Result<String, Failure> {
+/// How it is tried.
+struct Way {
+    codec: Codec,
+    client: Preference,
+    control_url_fix: bool,
+}
+
+fn attempt(camera: &CameraConfig, way: &Way) -> Result<String, Failure> {
+    let Way { codec, control_url_fix, .. } = *way;
     let broken = |what: &str| Failure::Pipeline(what.to_owned());
-    let description = format!(
-        "rtspsrc name=src protocols=tcp latency=200 tcp-timeout=5000000 ! {} ! {} name=parse ! fakesink sync=false",
-        codec.depay(),
-        codec.parse()
-    );
+    let description =
+        format!("{} ! {} name=parse ! fakesink sync=false", way.client.client().text(codec), codec.parse());
     let pipeline = gst::parse::launch_full(&description, None, gst::ParseFlags::FATAL_ERRORS)
         .map_err(|error| Failure::Pipeline(error.message().to_owned()))?
         .downcast::<gst::Pipeline>()
@@ -75,19 +85,33 @@ fn attempt(camera: &CameraConfig, codec: Codec, control_url_fix: bool) -> Result
     let offer = source::prepare(&src, camera, codec, control_url_fix);
     let frames = Arc::new(Mutex::new(Frames::default()));
     count(&pipeline, &frames).ok_or_else(|| broken("no parser"))?;
+    let runtime = runtime().map_err(|error| Failure::Pipeline(error.to_string()))?;
     let began = Instant::now();
     let outcome = pipeline
         .set_state(gst::State::Playing)
         .map_err(|_| broken("an element refuses to start"))
         .and_then(|_| {
-            follow(&pipeline, &src, codec, &frames, &|| {
+            let reception = src.downcast_ref::<gst_app::AppSrc>().map(|entry| {
+                let (clock, counters) = (CameraClock::default(), Arc::default());
+                let feed = Feed { src: entry.clone(), codec, offer: offer.clone(), clock, counters };
+                Reception::start(runtime.handle(), camera, feed)
+            });
+            let followed = follow(&pipeline, &src, codec, &frames, reception.as_ref(), &|| {
                 offer.lock().unwrap_or_else(PoisonError::into_inner).clone()
-            })
+            });
+            if let Some(reception) = reception {
+                reception.stop();
+            }
+            followed
         });
     set_null(&pipeline, Duration::from_secs(5));
     outcome?;
     let frames = frames.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(describe(codec, &frames, began, camera.password.is_empty()))
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
 }
 
 fn count(pipeline: &gst::Pipeline, frames: &Arc<Mutex<Frames>>) -> Option<()> {
@@ -117,6 +141,7 @@ fn follow(
     src: &gst::Element,
     codec: Codec,
     frames: &Mutex<Frames>,
+    reception: Option<&Reception>,
     offer: &dyn Fn() -> Offer,
 ) -> Result<(), Failure> {
     let bus = pipeline.bus().ok_or_else(|| Failure::Pipeline("no bus".into()))?;
@@ -131,6 +156,9 @@ fn follow(
         };
         let facts = Facts { src, chosen: &chosen, offer: &offer, codec, codec_is_open: true, frames: count };
         if let Some(failure) = codec_mismatch(&facts) {
+            return Err(failure);
+        }
+        if let Some(failure) = reception.and_then(|reception| reception.ended_for_good(count)) {
             return Err(failure);
         }
         match message.as_ref().map(|message| message.view()) {

@@ -101,7 +101,7 @@ fn check_pipeline_bench_measures_each_mode_with_each_codec() {
     let text = "videotestsrc name=src ! x264enc ! h264parse ! hlssink2 name=sink";
     settings.for_camera("capture.pipeline", text).write(&workspace.path().join("config.toml")).unwrap();
     let said = run(&workspace, &["check", "pipeline", "--bench"], 1);
-    assert!(said.contains("FAIL") && said.contains("found no rtspsrc"), "{said}");
+    assert!(said.contains("FAIL") && said.contains("found neither {{source}} nor rtspsrc"), "{said}");
     let answer = workspace.run(&["check", "s3", "--bench"]);
     assert_eq!(answer.status.code(), Some(78));
     assert!(String::from_utf8_lossy(&answer.stderr).contains("check pipeline --bench"), "{answer:?}");

@@ -1,0 +1,116 @@
+//! From an address to a playing session, and what retina's errors mean.
+//!
+//! Its errors say their kind in their text alone, so the version in Cargo.toml is exact.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use retina::client::{
+    Credentials, Demuxed, InitialSequenceNumberPolicy, InitialTimestampPolicy, PlayOptions, Session,
+    SessionGroup, SessionIdPolicy, SessionOptions, SetupOptions, Transport,
+};
+use retina::codec::FrameFormat;
+use url::Url;
+
+use super::super::codec::Codec;
+use super::super::failure::Failure;
+use super::super::source::SharedOffer;
+use crate::config::CameraConfig;
+
+/// For an answer to each request.
+const PATIENCE: Duration = Duration::from_secs(5);
+const NO_CONNECTION: &str = "Unable to connect to RTSP server: ";
+const BROKEN: [&str; 2] = ["Error reading from RTSP peer: ", "Error writing to RTSP peer: "];
+
+/// Describes, takes the first video stream of `codec`, and plays it.
+pub async fn open(
+    camera: &CameraConfig,
+    group: Arc<SessionGroup>,
+    codec: Codec,
+    offer: &SharedOffer,
+) -> Result<Demuxed, Failure> {
+    let url = Url::parse(&camera.url).map_err(|error| Failure::Pipeline(format!("its address: {error}")))?;
+    let login = (!camera.username.is_empty() || !camera.password.is_empty()).then(|| Credentials {
+        username: camera.username.clone(),
+        password: camera.password.reveal().to_owned(),
+    });
+    let options =
+        SessionOptions::default().creds(login).session_group(group).session_id(SessionIdPolicy::UseFirst);
+    let mut session =
+        answered(Session::describe(url, options)).await?.map_err(|error| refused(&error, false))?;
+    let taken = take(&session, codec, offer)?;
+    let setup = SetupOptions::default()
+        .transport(Transport::Tcp(Default::default()))
+        .frame_format(FrameFormat::SIMPLE);
+    answered(session.setup(taken, setup)).await?.map_err(|error| refused(&error, true))?;
+    // one stream: nothing has to fit to another, and the values of many cameras are wrong
+    let play = PlayOptions::default()
+        .initial_timestamp(InitialTimestampPolicy::Ignore)
+        .initial_seq(InitialSequenceNumberPolicy::Ignore);
+    let playing = answered(session.play(play)).await?.map_err(|error| refused(&error, true))?;
+    playing.demuxed().map_err(|error| interrupted(&error))
+}
+
+async fn answered<T>(asked: impl Future<Output = T>) -> Result<T, Failure> {
+    let late = |_| Failure::Unreachable(format!("no answer within {} s", PATIENCE.as_secs()));
+    tokio::time::timeout(PATIENCE, asked).await.map_err(late)
+}
+
+/// Notes what the camera offers. Which codec it is decides the run: where it is another, the offer says so.
+fn take(
+    session: &Session<retina::client::Described>,
+    codec: Codec,
+    offer: &SharedOffer,
+) -> Result<usize, Failure> {
+    let mut offer = offer.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut taken = None;
+    for (index, stream) in
+        session.streams().iter().enumerate().filter(|(_, stream)| stream.media() == "video")
+    {
+        let encoding = stream.encoding_name().to_ascii_uppercase();
+        if taken.is_none() && Codec::from_encoding_name(&encoding) == Some(codec) {
+            taken = Some(index);
+        }
+        offer.video.push(encoding);
+    }
+    offer.taken = taken.is_some();
+    match (taken, offer.video.first()) {
+        (Some(index), _) => Ok(index),
+        (None, Some(_)) => Err(Failure::UnsupportedCodec(offer.video.join(", "))),
+        (None, None) => Err(Failure::UnsupportedCodec("without video".into())),
+    }
+}
+
+/// Before the stream plays. A camera that has described itself has this path, and took the password.
+fn refused(error: &retina::Error, is_described: bool) -> Failure {
+    let text = first_line(error);
+    match error.status_code() {
+        Some(401 | 403) => Failure::Denied,
+        Some(404) if !is_described => Failure::NotFound,
+        // busy, starting up, or out of connections
+        Some(status) if !is_described => Failure::Unreachable(format!("it answers {status}")),
+        Some(_) => Failure::SetupRefused(text),
+        None => lost(&text).map_or(Failure::Misread(text.clone()), Failure::Unreachable),
+    }
+}
+
+/// While the stream plays.
+pub fn interrupted(error: &retina::Error) -> Failure {
+    let text = first_line(error);
+    // a request that keeps the session and gets no answer is not the connection's fault
+    match lost(&text) {
+        Some(_) if !text.contains("keepalive") => Failure::Ended,
+        _ => Failure::Misread(text),
+    }
+}
+
+/// The words of an error of the connection itself.
+fn lost(text: &str) -> Option<String> {
+    let of_connection = |begin: &&str| text.strip_prefix(*begin);
+    BROKEN.iter().chain([&NO_CONNECTION]).find_map(of_connection).map(str::to_owned)
+}
+
+/// What follows are addresses and bytes, for who reads Wireshark.
+fn first_line(error: &retina::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
