@@ -270,7 +270,7 @@ impl Supervisor {
             && self.lessons.client.client() == Client::Rtspsrc
             && self.template.uses("source")
         {
-            log::warn!("[{}] {failure}: rtspsrc receives it from now on", self.camera.name);
+            log::info!("[{}] {failure}: rtspsrc receives it from now on", self.camera.name);
         }
         match &failure {
             Failure::OtherCodec(codec) => self.lessons.codec = *codec,

@@ -33,7 +33,7 @@ pub enum Fault {
     Rubbish,
     /// Bytes that belong to nothing, in the middle of the connection, again and again.
     Tear,
-    /// Every so many packets the stamps jump back by so many ticks of 90 kHz.
+    /// About every so many packets, between two pictures, the stamps jump back by so many ticks of 90 kHz.
     Backwards { every: u32, ticks: u32 },
     /// The camera's clock runs by this factor.
     Drift(f64),

@@ -32,6 +32,8 @@ mod session;
 /// What waits in front of a pipeline that hangs; beyond it the camera has to wait, as TCP does it. Sixteen seconds of 4 Mbit/s:
 /// long enough to tell a hanging codec from a camera that is gone.
 const MOST_WAITING: u64 = 8 << 20;
+/// RTCP's BYE (RFC 3550).
+const GOODBYE: u8 = 203;
 const BREATH: Duration = Duration::from_millis(20);
 /// A camera that lives takes a TEARDOWN within milliseconds.
 const TEARDOWN: Duration = Duration::from_millis(200);
@@ -127,6 +129,9 @@ async fn receive(camera: &CameraConfig, group: Arc<SessionGroup>, feed: Feed) ->
                     // the pipeline has failed and says itself how
                     return std::future::pending().await;
                 }
+            }
+            Ok(CodecItem::Rtcp(report)) if report.pkts().any(|packet| packet.payload_type() == GOODBYE) => {
+                return Failure::Ended;
             }
             Ok(CodecItem::Rtcp(report)) => note_clock(&feed, &retime, &report),
             Ok(_) => {}

@@ -11,8 +11,10 @@ const WINDOW: i64 = 10 * SECOND;
 const SLEW: i64 = SECOND / 50;
 /// A shortest delay beyond this is none of the network or a quartz: time is missing in what the camera counts.
 const STEP: i64 = SECOND;
-/// Frames cannot come this long before they were taken, nor follow one that is so much later: the camera counts anew.
+/// Frames cannot come this long before they were taken: the camera counts anew.
 const JUMP: i64 = 2 * SECOND;
+/// Frames that are sent in another order than they are shown are less apart.
+const BACK: i64 = SECOND / 2;
 /// Media times beyond this, or below its negative, are none: 73 years.
 pub const MOST: i64 = i64::MAX / 4;
 
@@ -43,7 +45,7 @@ impl Retime {
     pub fn place(&mut self, media: i64, arrival: u64) -> u64 {
         let arrival = i64::try_from(arrival).unwrap_or(i64::MAX);
         let state = self.state.get_or_insert_with(|| State::new(media, arrival));
-        if media < state.media.saturating_sub(JUMP) || arrival.saturating_sub(state.at(media)) < -JUMP {
+        if media < state.media.saturating_sub(BACK) || arrival.saturating_sub(state.at(media)) < -JUMP {
             let newest = state.newest;
             *state = State::new(media, arrival.max(newest.saturating_add(1)));
         }

@@ -5,6 +5,8 @@ use crate::support::rtsp::{Piece, VIDEO};
 
 /// Length of an RTP header without extensions.
 const HEADER: usize = 12;
+/// In the second byte: the last packet of a picture.
+const MARKER: u8 = 0x80;
 const SENDER_REPORT: u8 = 200;
 const BYE: u8 = 203;
 /// One frame at 15 frames/s, in ticks of 90 kHz.
@@ -22,6 +24,10 @@ pub struct Stream {
     is_other: bool,
     /// Taken off the stamps so far.
     back: u32,
+    /// At so many packets.
+    back_at: u32,
+    /// The packet before was the last of its picture.
+    is_between: bool,
     has_gone: bool,
 }
 
@@ -56,11 +62,15 @@ impl Stream {
         self.packets += 1;
         let stamp = self.follow(Stamp::read(&frame[4..]));
         self.last = Some(stamp);
+        // the packets of one picture have one stamp, whatever the camera counts
         if let Fault::Backwards { every, ticks } = fault
-            && self.packets.is_multiple_of(*every)
+            && self.is_between
+            && self.packets >= self.back_at + every
         {
+            self.back_at = self.packets;
             self.back = self.back.wrapping_add(*ticks);
         }
+        self.is_between = frame[4 + 1] & MARKER != 0;
         let ticks = self.distort(stamp.ticks, fault);
         Stamp { ticks, ..stamp }.write(&mut frame[4..]);
         match fault {
