@@ -1,5 +1,6 @@
 //! Cameras that die, hang up, freeze or change: footage goes on, neighbours never notice.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::playlists::Viewer;
@@ -161,11 +162,29 @@ fn a_camera_that_changes_its_codec_is_recorded_after_one_rebuild() {
 }
 
 #[test]
-fn a_camera_that_refuses_joined_addresses_is_recorded_through_the_other_form() {
+fn a_camera_with_addresses_of_its_own_form_is_asked_in_that_form() {
     let (bucket, camera) = (Bucket::new(), camera());
     let proxy = DahuaProxy::start(camera.port(), "451 Parameter Not Understood").unwrap();
     let mut settings = Settings::new(&bucket.server);
     settings.camera_at("gate", &proxy.url(), Some("admin"));
+    let workspace = Workspace::new(&settings, &bucket.server);
+    let program = Program::start(&workspace);
+    uploaded(&workspace, "gate", 2);
+    drop(program);
+    let requests = proxy.requests();
+    let setups = requests.iter().filter(|request| request.starts_with("SETUP")).count();
+    assert_eq!((setups, workspace.rows("SELECT id FROM runs").len()), (1, 1), "{requests:?}");
+}
+
+#[test]
+fn rtspsrc_records_such_a_camera_through_the_other_form() {
+    let (bucket, camera) = (Bucket::new(), camera());
+    let proxy = DahuaProxy::start(camera.port(), "451 Parameter Not Understood").unwrap();
+    let mut settings = Settings::new(&bucket.server);
+    settings.camera_at("gate", &proxy.url(), Some("admin"));
+    let text = "rtspsrc name=src protocols=tcp ! {{depay}} ! {{parse}} config-interval=-1 \
+                ! video/x-h264,stream-format=byte-stream,alignment=au ! hlssink2 name=sink";
+    settings.for_camera("capture.pipeline", text);
     let workspace = Workspace::new(&settings, &bucket.server);
     let program = Program::start(&workspace);
     uploaded(&workspace, "gate", 2);
@@ -182,12 +201,15 @@ fn a_camera_that_refuses_joined_addresses_is_recorded_through_the_other_form() {
 #[test]
 fn the_session_is_kept_alive_while_packets_flow() {
     let bucket = Bucket::new();
-    let camera = Camera::start(CameraOptions { session_timeout_s: 60, ..CameraOptions::default() }).unwrap();
+    let camera = Camera::start(CameraOptions { session_timeout_s: 10, ..CameraOptions::default() }).unwrap();
     let workspace = Workspace::new(Settings::new(&bucket.server).camera("gate", &camera), &bucket.server);
     let program = Program::start(&workspace);
     camera_state(&program, "gate", "recording");
-    let asked = || camera.counts().get_parameter.load(std::sync::atomic::Ordering::SeqCst);
-    eventually(LIMIT, "a keep-alive", || asked() >= 1);
+    let asked = || {
+        let counts = camera.counts();
+        counts.get_parameter.load(Ordering::SeqCst) + counts.options.load(Ordering::SeqCst)
+    };
+    eventually(LIMIT, "three times", || asked() >= 3);
     // the answer to it changes nothing
     throughout(Duration::from_secs(2), "recording", || {
         let health = program.health();

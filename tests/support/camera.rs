@@ -89,6 +89,7 @@ pub struct Counts {
     pub setup: AtomicUsize,
     pub play: AtomicUsize,
     pub get_parameter: AtomicUsize,
+    pub options: AtomicUsize,
 }
 
 pub struct Camera {
@@ -305,6 +306,7 @@ fn watch_clients(server: &RTSPServer, session_timeout_s: u32, counts: &Arc<Count
         client.connect_pre_describe_request(count(|counts| &counts.describe));
         client.connect_pre_setup_request(count(|counts| &counts.setup));
         client.connect_pre_play_request(count(|counts| &counts.play));
+        client.connect_pre_options_request(count(|counts| &counts.options));
         client.connect_pre_get_parameter_request(count(|counts| &counts.get_parameter));
         if session_timeout_s > 0 {
             client.connect_new_session(move |_, session| session.set_timeout(session_timeout_s));
