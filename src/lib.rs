@@ -1,7 +1,7 @@
 //! Records IP cameras into short segments, uploads each one verified to S3, and shows them live.
 //!
 //! ```text
-//! camera ─RTSP─▶ rtspsrc ▶ depay ▶ parse ▶ [decode ▶ rate ▶ scale ▶ encode] ─┬▶ hlssink2     GStreamer threads
+//! camera ─RTSP─▶ receive ▶ appsrc ▶ parse ▶ [decode ▶ rate ▶ scale ▶ encode] ─┬▶ hlssink2     GStreamer threads
 //!                                           while somebody watches: live, RAM ◀┘   │
 //!   get-fragment-stream ▶ writer: own name, buffered writes, hashes as bytes pass, fsync at close
 //!   bus fragment-closed ▶ camera thread ▶ store: INSERT row `created`
@@ -24,7 +24,7 @@
 //! playlist. Nothing of it is linked into the recording's pipeline. It ends a minute after the last viewer.
 //!
 //! **Pages** read `/api/v1` (docs/API.md) and pictures: [`stills`] makes a small JPEG of a camera every two seconds while
-//! somebody looks, and one of each closed segment, which lies in `thumbs` beside the segments and goes with its own.
+//! somebody looks, and one of a segment once somebody asks, which is kept in `thumbs` beside the segments and goes with its own.
 //! Recorded footage plays in a browser as MP4 that [`replay`] makes of segments while they are being sent.
 //!
 //! **The page** is static: files in `http/ui`, packed into the program by `build.rs`. Everything it shows comes from

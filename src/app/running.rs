@@ -82,6 +82,7 @@ impl Running {
             }
         }
         if serves {
+            running.pictures = Some(stills::Worker::start(&running.shared.stills)?);
             running.serve(config, prepared, runtime)?;
         }
         running.upload(config, parts, runtime);
@@ -90,7 +91,6 @@ impl Running {
             let (store, board) = (store.clone(), board.clone());
             running.retention =
                 Some(Part::spawn(runtime, "retention", |shutdown| retention::run(store, board, shutdown)));
-            running.pictures = Some(stills::Worker::start(&running.shared.stills)?);
         }
         for (camera, template) in &prepared.templates {
             if let Err(error) = running.record(camera, template) {

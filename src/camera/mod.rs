@@ -68,7 +68,7 @@ pub struct CameraParts {
     pub codecs: Arc<Codecs>,
     /// Where cameras are received.
     pub runtime: Handle,
-    /// Where frames and closed segments are offered for pictures.
+    /// Where frames are offered for pictures.
     pub stills: Stills,
     /// Where viewers wait for frames.
     pub live: Live,

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::error::{Error, Result};
 use crate::segment::{CameraName, NewSegment, RunId, Segment, Timestamp, Why};
 use crate::status::Board;
-use crate::stills::{self, Stills, Thumb};
+use crate::stills;
 use crate::store::Store;
 
 /// Between two attempts at a database that refused; each may itself wait for a lock.
@@ -32,9 +32,6 @@ pub struct Rows {
     last_own: i64,
     /// When the database refused last; `None` while it takes rows.
     refused_at: Option<Instant>,
-    stills: Stills,
-    /// What is recorded.
-    codec: Option<stills::Codec>,
 }
 
 /// What the database has not taken yet.
@@ -62,21 +59,12 @@ impl Rows {
             numbered: HashMap::new(),
             last_own: 0,
             refused_at: None,
-            stills: Stills::default(),
-            codec: None,
         }
     }
 
-    /// Asks for a picture of each segment, too.
-    pub fn with_stills(mut self, stills: Stills) -> Self {
-        self.stills = stills;
-        self
-    }
-
     /// Notes what is recorded.
-    pub fn note_codec(&mut self, codec: stills::Codec) {
+    pub fn note_codec(&self, codec: stills::Codec) {
         self.board.set_codec(&self.camera, codec.as_str());
-        self.codec = Some(codec);
     }
 
     pub fn camera(&self) -> &CameraName {
@@ -182,11 +170,6 @@ impl Rows {
         );
         self.board.counters().recorded(&self.camera, segment.bytes);
         self.wake.notify_one();
-        if let Some(codec) = self.codec {
-            let (path, picture) =
-                (self.store.path(segment), self.store.thumb_path(&self.camera, segment.file));
-            self.stills.closed(|| Thumb { segment: path, codec, picture });
-        }
     }
 }
 

@@ -93,8 +93,7 @@ impl Supervisor {
         let mut machine = Machine::new(splay(&self.camera));
         let store = self.parts.store.clone();
         let board = self.parts.board.clone();
-        let mut rows = Rows::new(self.camera.name.clone(), store, board, self.parts.wake.clone())
-            .with_stills(self.parts.stills.clone());
+        let mut rows = Rows::new(self.camera.name.clone(), store, board, self.parts.wake.clone());
         for attempt in 0u64.. {
             if let (true, Some(cause)) = (attempt > 0, self.book.last()) {
                 self.parts.board.count_reconnect(&self.camera.name, cause);

@@ -2,6 +2,7 @@
 //!
 //! Called by the handler. Asking for a snapshot is what makes stills be made; asking again keeps them coming.
 
+use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -18,8 +19,9 @@ use super::handler::Handler;
 use super::range::{Validators, is_fresh};
 use super::route::Refusal;
 use crate::access::Grant;
-use crate::segment::{CameraName, FileName, Timestamp};
+use crate::segment::{CameraName, FileName, Segment, Timestamp};
 use crate::status::CameraState;
+use crate::stills::Thumb;
 
 /// A still that is younger needs no waiting for a newer one.
 const FRESH: Duration = Duration::from_secs(15);
@@ -54,21 +56,37 @@ impl Handler {
         file: FileName,
         request: &Request<Incoming>,
     ) -> Result<Answer, Refusal> {
+        let missing = |hint: String| Refusal::new(404, format!("there is no thumbnail of {file}"), hint);
         // the name was checked, and made anew from its number
         let path = self.store.thumb_path(&camera, file);
-        let read = tokio::task::spawn_blocking(move || std::fs::read(path)).await;
-        let jpeg = read.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped))).map_err(|error| {
-            let hint = match error.kind() {
-                std::io::ErrorKind::NotFound => {
-                    "it has none yet, or is no longer on this machine; server.thumbnails = false makes none"
-                        .to_owned()
-                }
-                _ => format!("it cannot be read: {error}"),
-            };
-            Refusal::new(404, format!("there is no thumbnail of {file}"), hint)
-        })?;
+        let kept = path.clone();
+        let read = tokio::task::spawn_blocking(move || std::fs::read(kept)).await;
+        let jpeg = match read.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped))) {
+            Ok(jpeg) => jpeg.into(),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(missing(format!("it cannot be read: {error}")));
+            }
+            Err(_) if !self.stills.makes_thumbs() => {
+                return Err(missing("server.thumbnails = false makes none".into()));
+            }
+            Err(_) => {
+                let segment = self.segment_of(camera, file).await?;
+                let segment = segment.ok_or_else(|| missing("its segment is not on this machine".into()))?;
+                let made = self.stills.thumb(Thumb { segment, picture: path }).await;
+                made.map_err(|error| missing(error.to_string()))?
+            }
+        };
         let taken_at = Timestamp::from_seconds(file.epoch_seconds());
         Ok(picture(request.headers(), jpeg.into(), taken_at, "public, max-age=31536000, immutable"))
+    }
+
+    /// Where a closed segment lies, if it still does.
+    async fn segment_of(&self, camera: CameraName, file: FileName) -> Result<Option<PathBuf>, Refusal> {
+        let found = self.rows(move |store| {
+            let path = store.find(&camera, file)?.map(|segment| store.path(&segment));
+            Ok(path.filter(|path| path.exists()))
+        });
+        found.await.map_err(|error| self.trouble("find the segment", &error))
     }
 
     /// Leads to the thumbnail of the segment that holds a time, or else of the one before it.
@@ -82,15 +100,17 @@ impl Handler {
             let hint = "give a time: thumbs?at=2026-11-23T14:05:00Z or thumbs?at=1795442700";
             Refusal::new(400, "at is missing", hint)
         })?;
-        let name = camera.clone();
+        let (name, makes_thumbs) = (camera.clone(), self.stills.makes_thumbs());
         let found = self.rows(move |store| {
             let segment = store.file_at(&name, at)?;
-            // the newest may wait for its picture still
+            // the one that holds it may be open still
             let of_before = segment.as_ref().map(|segment| segment.start.minus(Duration::from_millis(1)));
             let before = of_before.map(|before| store.file_at(&name, before)).transpose()?.flatten();
-            let has_thumb = |file: &FileName| store.thumb_path(&name, *file).exists();
-            let both = segment.into_iter().chain(before).map(|segment| segment.file);
-            Ok(both.into_iter().find(has_thumb))
+            let has_thumb = |segment: &Segment| {
+                store.thumb_path(&name, segment.file).exists()
+                    || (makes_thumbs && store.path(segment).exists())
+            };
+            Ok(segment.into_iter().chain(before).find(has_thumb).map(|segment| segment.file))
         });
         let file =
             found.await.map_err(|error| self.trouble("find the thumbnail", &error))?.ok_or_else(|| {

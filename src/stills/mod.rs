@@ -1,8 +1,8 @@
-//! Small JPEGs: of each camera now, while somebody looks, and one of each closed segment.
+//! Small JPEGs: of each camera now, while somebody looks, and of a segment, once somebody wants to see it.
 //!
-//! Lies beside the store: cameras offer frames and segments, HTTP reads what came of them, and neither knows the other.
-//! One thread makes all pictures, one after the other, and rests after each: recording and upload come first. What is
-//! offered while it is behind is let go. Nothing here blocks a camera's thread.
+//! Lies beside the store: cameras offer frames, HTTP asks for pictures, and neither knows the other. One thread makes all
+//! pictures, one after the other, and rests after each: recording and upload come first. What nobody asks for costs
+//! nothing: a decoder for each segment would be a seventh of what it costs to record one, and sixty megabytes.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,8 +11,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
+use crate::error::{Error, Kind, Result};
 use crate::segment::{CameraName, Timestamp};
 
 mod picture;
@@ -22,13 +23,16 @@ mod tests;
 mod worker;
 
 pub use picture::{Codec, Frame};
-use queue::Queue;
+use queue::{Queue, Wanted};
 pub use worker::Worker;
 
 /// From one still of a camera to the next.
 const EVERY: Duration = Duration::from_secs(2);
 /// Stills are made this long after somebody asked last.
 const OPEN: Duration = Duration::from_secs(60);
+
+/// For a segment's picture: some wait before it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The newest picture of a camera.
 #[derive(Clone, Debug)]
@@ -49,8 +53,7 @@ impl Still {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thumb {
     pub segment: PathBuf,
-    pub codec: Codec,
-    /// Where the picture goes.
+    /// Where the picture is kept.
     pub picture: PathBuf,
 }
 
@@ -72,7 +75,7 @@ impl Shared {
 }
 
 impl Stills {
-    /// `thumbs`: whether closed segments get pictures. Nothing is made before [`Worker::start`].
+    /// `thumbs`: whether segments get pictures. Nothing is made before [`Worker::start`].
     pub fn new(cameras: impl IntoIterator<Item = CameraName>, thumbs: bool) -> Stills {
         let queue = Arc::new(Queue::default());
         let stills = Stills(Arc::new(Shared { cameras: RwLock::default(), queue, thumbs }));
@@ -95,11 +98,20 @@ impl Stills {
         self.0.of(camera)
     }
 
-    /// Asks for the picture of a segment that was just closed.
-    pub fn closed(&self, thumb: impl FnOnce() -> Thumb) {
-        if self.0.thumbs {
-            self.0.queue.thumb(thumb());
-        }
+    /// Whether segments get pictures.
+    pub fn makes_thumbs(&self) -> bool {
+        self.0.thumbs
+    }
+
+    /// Makes the picture of a segment, and keeps it.
+    ///
+    /// # Errors
+    /// It holds none, it is gone, or too much else was asked for.
+    pub async fn thumb(&self, thumb: Thumb) -> Result<Bytes> {
+        let busy = || Error::new(Kind::Internal, "too many pictures are being made; ask again");
+        let (reply, made) = oneshot::channel();
+        self.0.queue.thumb(Wanted { thumb, reply });
+        tokio::time::timeout(PATIENCE, made).await.map_err(|_| busy())?.unwrap_or_else(|_| Err(busy()))
     }
 }
 

@@ -63,17 +63,17 @@ pub struct Frame {
 pub enum Media {
     Frame(Frame),
     /// The first bytes of a transport stream that begins with a keyframe.
-    Head(Vec<u8>, Codec),
+    Head(Vec<u8>),
 }
 
 /// # Errors
 /// The media holds no picture, or an element is missing.
 pub fn jpeg(media: Media) -> Result<Vec<u8>> {
     // bytes have no time of their own: tsdemux reads theirs
-    let format = if matches!(media, Media::Head(..)) { "bytes" } else { "time" };
+    let format = if matches!(media, Media::Head(_)) { "bytes" } else { "time" };
     let (decode, buffer, caps) = prepared(media)?;
     let description = format!(
-        "appsrc name=in format={format} ! {decode} videoconvertscale \
+        "appsrc name=in format={format} ! {decode} videoconvertscale name=scale \
          ! video/x-raw,width=(int)[16,{WIDTH}],pixel-aspect-ratio=1/1 ! jpegenc quality={QUALITY} \
          ! appsink name=out sync=false async=false max-buffers=1"
     );
@@ -82,6 +82,7 @@ pub fn jpeg(media: Media) -> Result<Vec<u8>> {
         .context(Kind::Pipeline, what)?
         .downcast::<gst::Pipeline>()
         .map_err(|_| Error::new(Kind::Internal, what()))?;
+    decode_what_is_found(&pipeline);
     let made = play(&pipeline, buffer, &caps);
     // only software: nothing in it waits for a device or a network
     let _ = pipeline.set_state(gst::State::Null);
@@ -90,12 +91,13 @@ pub fn jpeg(media: Media) -> Result<Vec<u8>> {
 
 fn prepared(media: Media) -> Result<(String, gst::Buffer, gst::Caps)> {
     match media {
-        Media::Head(bytes, codec) => {
+        Media::Head(bytes) => {
             let caps = gst::Caps::builder("video/mpegts")
                 .field("systemstream", true)
                 .field("packetsize", 188i32)
                 .build();
-            Ok((format!("tsdemux ! {}", codec.decode()?), gst::Buffer::from_slice(bytes), caps))
+            // what is in it is linked once it is known
+            Ok(("tsdemux name=demux ".to_owned(), gst::Buffer::from_slice(bytes), caps))
         }
         Media::Frame(Frame { mut buffer, caps }) => {
             let is_raw = caps.structure(0).is_some_and(|structure| structure.name() == "video/x-raw");
@@ -110,6 +112,34 @@ fn prepared(media: Media) -> Result<(String, gst::Buffer, gst::Caps)> {
             Ok((decode, buffer, caps))
         }
     }
+}
+
+/// Links the video that a demultiplexer finds to the scaler.
+fn decode_what_is_found(pipeline: &gst::Pipeline) {
+    let (Some(demux), Some(scale)) = (pipeline.by_name("demux"), pipeline.by_name("scale")) else { return };
+    let (weak, scale) = (pipeline.downgrade(), scale.downgrade());
+    demux.connect_pad_added(move |demux, pad| {
+        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+        let (Some(codec), Some(pipeline), Some(scale)) = (Codec::of(&caps), weak.upgrade(), scale.upgrade())
+        else {
+            return;
+        };
+        if let Err(error) = link(&pipeline, pad, codec, &scale) {
+            gst::element_error!(demux, gst::StreamError::Failed, ["{error}"]);
+        }
+    });
+}
+
+fn link(pipeline: &gst::Pipeline, pad: &gst::Pad, codec: Codec, scale: &gst::Element) -> Result<()> {
+    let what = || format!("decode {}", codec.as_str());
+    let text = codec.decode()?;
+    let decode =
+        gst::parse::bin_from_description(text.trim_end_matches(" ! "), true).context(Kind::Pipeline, what)?;
+    pipeline.add(&decode).context(Kind::Pipeline, what)?;
+    decode.link(scale).context(Kind::Pipeline, what)?;
+    decode.sync_state_with_parent().context(Kind::Pipeline, what)?;
+    let entry = decode.static_pad("sink").ok_or_else(|| Error::new(Kind::Internal, what()))?;
+    pad.link(&entry).map(drop).context(Kind::Pipeline, what)
 }
 
 fn play(pipeline: &gst::Pipeline, buffer: gst::Buffer, caps: &gst::Caps) -> Result<Vec<u8>> {

@@ -1,16 +1,20 @@
-//! What waits for its picture: at most one frame of each camera, and a bounded number of closed segments.
+//! What waits for its picture: at most one frame of each camera, and a bounded number of segments.
 //!
-//! Filled by cameras, which never wait; emptied by the worker. A newer frame takes the place of an older one.
+//! Filled by cameras, which never wait, and by who looks; emptied by the worker. A newer frame takes the place of an older one.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
 use super::Thumb;
 use super::picture::Frame;
+use crate::error::Result;
 use crate::segment::{CameraName, Timestamp};
 
-/// Segments that wait; when the worker is further behind, the oldest go without a picture.
+/// Segments that wait; beyond them, who asked first is told to ask again.
 const THUMBS: usize = 64;
 
 #[derive(Default)]
@@ -22,8 +26,7 @@ pub struct Queue {
 #[derive(Default)]
 struct Waiting {
     frames: BTreeMap<CameraName, Offered>,
-    thumbs: VecDeque<Thumb>,
-    skipped: u64,
+    thumbs: VecDeque<Wanted>,
     ended: bool,
 }
 
@@ -33,10 +36,15 @@ pub struct Offered {
     pub taken: Instant,
 }
 
+/// The picture of a segment, and who waits for it.
+pub struct Wanted {
+    pub thumb: Thumb,
+    pub reply: oneshot::Sender<Result<Bytes>>,
+}
+
 pub enum Job {
     Still(CameraName, Offered),
-    /// With how many were skipped since the last one.
-    Thumb(Thumb, u64),
+    Thumb(Wanted),
 }
 
 impl Queue {
@@ -46,17 +54,17 @@ impl Queue {
         self.more.notify_one();
     }
 
-    pub fn thumb(&self, thumb: Thumb) {
+    pub fn thumb(&self, wanted: Wanted) {
         let mut waiting = self.lock();
+        waiting.thumbs.retain(|waiting| !waiting.reply.is_closed());
         if waiting.thumbs.len() >= THUMBS {
             waiting.thumbs.pop_front();
-            waiting.skipped += 1;
         }
-        waiting.thumbs.push_back(thumb);
+        waiting.thumbs.push_back(wanted);
         self.more.notify_one();
     }
 
-    /// Waits for the next job; somebody is looking at stills, so they come first. `None`: it is over.
+    /// Waits for the next job. Who points at a timeline wants what was asked for last. `None`: it is over.
     pub fn next(&self) -> Option<Job> {
         let mut waiting = self.lock();
         loop {
@@ -66,8 +74,8 @@ impl Queue {
             if let Some((camera, offered)) = waiting.frames.pop_first() {
                 return Some(Job::Still(camera, offered));
             }
-            if let Some(thumb) = waiting.thumbs.pop_front() {
-                return Some(Job::Thumb(thumb, std::mem::take(&mut waiting.skipped)));
+            if let Some(wanted) = waiting.thumbs.pop_back() {
+                return Some(Job::Thumb(wanted));
             }
             waiting = self.more.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }

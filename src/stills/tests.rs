@@ -72,11 +72,11 @@ fn raw_and_encoded_frames_become_small_pictures_of_their_own_shape() {
 #[test]
 fn the_beginning_of_a_segment_becomes_a_picture_and_rubbish_an_error() {
     let mut head = stream();
-    let whole = jpeg(Media::Head(head.clone(), Codec::H264)).unwrap();
+    let whole = jpeg(Media::Head(head.clone())).unwrap();
     assert_eq!(size(&whole), (320, 180));
     head.truncate(188 * 2);
-    assert!(jpeg(Media::Head(head, Codec::H264)).is_err());
-    assert!(jpeg(Media::Head(vec![0; 1000], Codec::H265)).is_err());
+    assert!(jpeg(Media::Head(head)).is_err());
+    assert!(jpeg(Media::Head(vec![0; 1000])).is_err());
     assert!(jpeg(Media::Frame(made("audiotestsrc num-buffers=1"))).is_err());
 }
 
@@ -115,40 +115,50 @@ async fn a_still_comes_to_whoever_waits_and_old_ones_stay() {
     worker.stop();
 }
 
-#[test]
-fn a_segment_gets_its_thumbnail_unless_it_is_gone_again() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_segment_gets_its_thumbnail_when_somebody_asks_unless_it_is_gone() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("segment_1.ts"), stream()).unwrap();
     let thumb = |number: u32| Thumb {
         segment: folder.path().join(format!("segment_{number}.ts")),
-        codec: Codec::H264,
         picture: folder.path().join(format!("thumbs/segment_{number}.jpg")),
     };
+    let written = tokio::task::spawn_blocking(stream).await.unwrap();
+    std::fs::write(thumb(1).segment, &written).unwrap();
+    std::fs::write(thumb(3).segment, &written[..188 * 2]).unwrap();
     let stills = Stills::new([], true);
     let worker = Worker::start(&stills).unwrap();
-    stills.closed(|| thumb(2));
-    stills.closed(|| thumb(1));
-    let began = Instant::now();
-    while !thumb(1).picture.exists() {
-        assert!(began.elapsed() < Duration::from_secs(20), "no thumbnail came");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    worker.stop();
-    assert_eq!(size(&std::fs::read(thumb(1).picture).unwrap()), (320, 180));
-    assert!(!thumb(2).picture.exists());
+    let (first, second, gone) =
+        tokio::join!(stills.thumb(thumb(1)), stills.thumb(thumb(1)), stills.thumb(thumb(2)));
+    let jpeg = first.unwrap();
+    assert_eq!(size(&jpeg), (320, 180));
+    assert_eq!(second.unwrap(), jpeg);
+    assert_eq!(std::fs::read(thumb(1).picture).unwrap(), jpeg);
+    assert!(gone.unwrap_err().to_string().contains("segment_2.ts") && !thumb(2).picture.exists());
+    assert!(stills.thumb(thumb(3)).await.is_err() && !thumb(3).picture.exists());
+    // kept, it needs no segment
+    std::fs::remove_file(thumb(1).segment).unwrap();
+    assert_eq!(stills.thumb(thumb(1)).await.unwrap(), jpeg);
+    tokio::task::spawn_blocking(|| worker.stop()).await.unwrap();
 }
 
-#[test]
-fn who_is_behind_skips_the_oldest() {
+#[tokio::test]
+async fn where_too_many_wait_who_asked_first_is_told_and_who_asked_last_is_served() {
     let stills = Stills::new([], true);
-    let thumb = |number: u32| Thumb {
-        segment: PathBuf::from(number.to_string()),
-        codec: Codec::H265,
-        picture: PathBuf::new(),
-    };
-    for number in 0..100 {
-        stills.closed(|| thumb(number));
-    }
-    let Some(queue::Job::Thumb(first, skipped)) = stills.0.queue.next() else { panic!("nothing waits") };
-    assert_eq!((first, skipped), (thumb(36), 36));
+    let thumb = |number: u32| Thumb { segment: PathBuf::from(number.to_string()), picture: PathBuf::new() };
+    let asked: Vec<_> = (0..70)
+        .map(|number| {
+            let (reply, made) = oneshot::channel();
+            stills.0.queue.thumb(Wanted { thumb: thumb(number), reply });
+            made
+        })
+        .collect();
+    let told = asked.into_iter().map(|mut made| made.try_recv());
+    let is_told: Vec<bool> =
+        told.map(|told| matches!(told, Err(oneshot::error::TryRecvError::Closed))).collect();
+    assert_eq!(is_told.iter().filter(|told| **told).count(), 6);
+    assert!(is_told[..6].iter().all(|told| *told));
+    let (reply, _made) = oneshot::channel();
+    stills.0.queue.thumb(Wanted { thumb: thumb(100), reply });
+    let Some(queue::Job::Thumb(last)) = stills.0.queue.next() else { panic!("nothing waits") };
+    assert_eq!(last.thumb, thumb(100));
 }

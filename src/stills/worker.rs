@@ -14,6 +14,7 @@ use super::queue::{Job, Offered, Queue};
 use super::{Shared, Stills, Thumb};
 use crate::error::{Context, Error, Kind, Result};
 use crate::segment::CameraName;
+use bytes::Bytes;
 
 /// The first keyframe lies within; a whole second of 4 megapixels does.
 const HEAD_BYTES: u64 = 2 << 20;
@@ -51,11 +52,12 @@ fn run(shared: &Shared) {
         let began = Instant::now();
         let made = match job {
             Job::Still(camera, offered) => still(shared, &camera, offered),
-            Job::Thumb(thumb, skipped) => {
-                if skipped > 0 {
-                    log::debug!("[stills] behind: {skipped} segments go without a picture");
-                }
-                make_thumb(&thumb)
+            // who asked has gone on to another moment
+            Job::Thumb(wanted) if wanted.reply.is_closed() => continue,
+            Job::Thumb(wanted) => {
+                // whoever waits is told of an error, too; a log line for each would be theirs to write
+                let _ = wanted.reply.send(thumb(&wanted.thumb));
+                Ok(())
             }
         };
         if let Err(error) = made {
@@ -81,23 +83,26 @@ fn still(shared: &Shared, camera: &CameraName, offered: Offered) -> Result<()> {
     Ok(())
 }
 
-fn make_thumb(thumb: &Thumb) -> Result<()> {
+fn thumb(thumb: &Thumb) -> Result<Bytes> {
+    // somebody else asked for it a moment ago
+    if let Ok(jpeg) = fs::read(&thumb.picture) {
+        return Ok(jpeg.into());
+    }
     let what = || format!("make a thumbnail of {}", thumb.segment.display());
     let mut head = Vec::new();
-    match fs::File::open(&thumb.segment) {
-        Ok(file) => file.take(HEAD_BYTES).read_to_end(&mut head).context(Kind::Disk, what)?,
-        // retention was faster
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(Error::with_source(Kind::Disk, what(), error)),
-    };
-    let jpeg = picture::jpeg(Media::Head(head, thumb.codec))
+    let file = fs::File::open(&thumb.segment).context(Kind::Disk, what)?;
+    file.take(HEAD_BYTES).read_to_end(&mut head).context(Kind::Disk, what)?;
+    let jpeg = picture::jpeg(Media::Head(head))
         .map_err(|error| Error::new(error.kind(), format!("{}: {error}", what())))?;
-    write(&thumb.picture, &jpeg).context(Kind::Disk, what)?;
+    // a full disk keeps nobody from looking
+    if let Err(error) = write(&thumb.picture, &jpeg) {
+        log::debug!("[stills] keep {}: {error}", thumb.picture.display());
+    }
     if !thumb.segment.exists() {
         // retention took the segment meanwhile, and found no picture to take
         let _ = fs::remove_file(&thumb.picture);
     }
-    Ok(())
+    Ok(jpeg.into())
 }
 
 /// Whole or not at all, for readers; not synced, for a power cut may take it.
