@@ -22,11 +22,11 @@ use format::Line;
 
 /// Crates that talk about every connection at `info` or `debug`. A directive of the user's for the same crate
 /// comes later in the filter and wins.
-const QUIET: &str = "hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,s3=warn";
+const QUIET: &str = "hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,s3=warn,retina=error";
 
-/// This client, used to fetch credentials, writes whole queries below `warn`, a web identity token among them. No
-/// filter of a user's, who cannot know that, may bring them into a log.
-const TELLS_SECRETS: &str = "attohttpc";
+/// Below `warn` these write whole queries, a web identity token among them, and addresses of cameras, whose path may hold a
+/// password. No filter of a user's, who cannot know that, may bring them into a log.
+const TELLS_SECRETS: [&str; 2] = ["attohttpc", "retina"];
 
 /// Starts logging; call once, before the first thread and before GStreamer is initialised. Fails if the file
 /// cannot be opened. `RUST_LOG` replaces `logging.level` altogether.
@@ -93,7 +93,7 @@ fn filter(rust_log: Option<String>, level: &str) -> String {
 
 fn tells_secrets(record: &Record<'_>) -> bool {
     let module = record.target().split("::").next();
-    record.level() > Level::Warn && module == Some(TELLS_SECRETS)
+    record.level() > Level::Warn && module.is_some_and(|module| TELLS_SECRETS.contains(&module))
 }
 
 /// Where lines go.
@@ -201,6 +201,7 @@ mod tests {
             let (logger, path) = logger_into(&folder, filter, true);
             write(&logger, "attohttpc::request", Level::Debug, "GET /?WebIdentityToken=token");
             write(&logger, "attohttpc", Level::Info, "token");
+            write(&logger, "retina::client", Level::Info, "rtsp://camera/token");
             write(&logger, "attohttpc::request", Level::Warn, "no token endpoint");
             let text = std::fs::read_to_string(path).unwrap();
             assert_eq!(text.lines().count(), 1, "{filter}: {text}");

@@ -15,6 +15,7 @@ use retina::rtcp::ReceivedCompoundPacket;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use url::Url;
 
 use super::clock::CameraClock;
 use super::codec::Codec;
@@ -116,13 +117,17 @@ impl Reception {
 
 /// Until the camera, the connection or the pipeline ends it.
 async fn receive(camera: &CameraConfig, group: Arc<SessionGroup>, feed: Feed) -> Failure {
-    let mut stream = match session::open(camera, group, feed.codec, &feed.offer).await {
+    let url = match Url::parse(&camera.url) {
+        Ok(url) => url,
+        Err(error) => return Failure::Pipeline(format!("its address: {error}")),
+    };
+    let mut stream = match session::open(camera, &url, group, feed.codec, &feed.offer).await {
         Ok(stream) => stream,
         Err(failure) => return failure,
     };
     let mut retime = Retime::default();
     loop {
-        match next(&mut stream).await {
+        match next(&mut stream, &url).await {
             Ok(CodecItem::VideoFrame(frame)) => {
                 feed.counters.heard();
                 if !hand_over(&feed, &mut retime, frame) {
@@ -143,10 +148,10 @@ async fn receive(camera: &CameraConfig, group: Arc<SessionGroup>, feed: Feed) ->
     }
 }
 
-async fn next(stream: &mut Demuxed) -> Result<CodecItem, Failure> {
+async fn next(stream: &mut Demuxed, url: &Url) -> Result<CodecItem, Failure> {
     match stream.next().await {
         Some(Ok(item)) => Ok(item),
-        Some(Err(error)) => Err(session::interrupted(&error)),
+        Some(Err(error)) => Err(session::interrupted(&error, url)),
         None => Err(Failure::Ended),
     }
 }

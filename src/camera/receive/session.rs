@@ -10,7 +10,7 @@ use retina::client::{
     SessionGroup, SessionIdPolicy, SessionOptions, SetupOptions, Transport,
 };
 use retina::codec::FrameFormat;
-use url::Url;
+use url::{Position, Url};
 
 use super::super::codec::Codec;
 use super::super::failure::Failure;
@@ -25,30 +25,36 @@ const BROKEN: [&str; 2] = ["Error reading from RTSP peer: ", "Error writing to R
 /// Describes, takes the first video stream of `codec`, and plays it.
 pub async fn open(
     camera: &CameraConfig,
+    url: &Url,
     group: Arc<SessionGroup>,
     codec: Codec,
     offer: &SharedOffer,
 ) -> Result<Demuxed, Failure> {
-    let url = Url::parse(&camera.url).map_err(|error| Failure::Pipeline(format!("its address: {error}")))?;
     let login = (!camera.username.is_empty() || !camera.password.is_empty()).then(|| Credentials {
         username: camera.username.clone(),
         password: camera.password.reveal().to_owned(),
     });
     let options =
         SessionOptions::default().creds(login).session_group(group).session_id(SessionIdPolicy::UseFirst);
-    let mut session =
-        answered(Session::describe(url, options)).await?.map_err(|error| refused(&error, false))?;
+    let mut session = answered(Session::describe(url.clone(), options))
+        .await?
+        .map_err(|error| refused(&error, url, false))?;
     let taken = take(&session, codec, offer)?;
     let setup = SetupOptions::default()
         .transport(Transport::Tcp(Default::default()))
         .frame_format(FrameFormat::SIMPLE);
-    answered(session.setup(taken, setup)).await?.map_err(|error| refused(&error, true))?;
+    answered(session.setup(taken, setup)).await?.map_err(|error| refused(&error, url, true))?;
     // one stream: nothing has to fit to another, and the values of many cameras are wrong
     let play = PlayOptions::default()
         .initial_timestamp(InitialTimestampPolicy::Ignore)
         .initial_seq(InitialSequenceNumberPolicy::Ignore);
-    let playing = answered(session.play(play)).await?.map_err(|error| refused(&error, true))?;
-    playing.demuxed().map_err(|error| interrupted(&error))
+    let playing = answered(session.play(play)).await?.map_err(|error| refused(&error, url, true))?;
+    log::debug!("[{}] plays stream {taken} of {} over TCP", camera.name, offer_words(offer));
+    playing.demuxed().map_err(|error| interrupted(&error, url))
+}
+
+fn offer_words(offer: &SharedOffer) -> String {
+    offer.lock().unwrap_or_else(PoisonError::into_inner).video.join(", ")
 }
 
 async fn answered<T>(asked: impl Future<Output = T>) -> Result<T, Failure> {
@@ -82,8 +88,8 @@ fn take(
 }
 
 /// Before the stream plays. A camera that has described itself has this path, and took the password.
-fn refused(error: &retina::Error, is_described: bool) -> Failure {
-    let text = first_line(error);
+fn refused(error: &retina::Error, url: &Url, is_described: bool) -> Failure {
+    let text = words(error, url);
     match error.status_code() {
         Some(401 | 403) => Failure::Denied,
         Some(404) if !is_described => Failure::NotFound,
@@ -95,8 +101,8 @@ fn refused(error: &retina::Error, is_described: bool) -> Failure {
 }
 
 /// While the stream plays.
-pub fn interrupted(error: &retina::Error) -> Failure {
-    let text = first_line(error);
+pub fn interrupted(error: &retina::Error, url: &Url) -> Failure {
+    let text = words(error, url);
     // a request that keeps the session and gets no answer is not the connection's fault
     match lost(&text) {
         Some(_) if !text.contains("keepalive") => Failure::Ended,
@@ -110,7 +116,33 @@ fn lost(text: &str) -> Option<String> {
     BROKEN.iter().chain([&NO_CONNECTION]).find_map(of_connection).map(str::to_owned)
 }
 
-/// What follows are addresses and bytes, for who reads Wireshark.
-fn first_line(error: &retina::Error) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
+/// The first line: what follows are addresses and bytes, for who reads Wireshark. Without the path, in which some cameras want
+/// the password.
+fn words(error: &retina::Error, url: &Url) -> String {
+    without_path(error.to_string().lines().next().unwrap_or_default(), url)
+}
+
+fn without_path(text: &str, url: &Url) -> String {
+    let path = &url[Position::BeforePath..];
+    if path.len() > 1 { text.replace(path, "/…") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_a_password_in_it_is_in_no_words() {
+        let url = Url::parse("rtsp://camera:554/user=a&password=b").unwrap();
+        let text = "unable to join base url rtsp://camera:554/user=a&password=b with x";
+        assert_eq!(without_path(text, &url), "unable to join base url rtsp://camera:554/… with x");
+        assert_eq!(without_path("a / b", &Url::parse("rtsp://camera/").unwrap()), "a / b");
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_told_from_what_is_not_understood() {
+        assert_eq!(lost("Unable to connect to RTSP server: refused"), Some("refused".to_owned()));
+        assert_eq!(lost("Error reading from RTSP peer: reset"), Some("reset".to_owned()));
+        assert_eq!(lost("FU-A has start bit unset"), None);
+    }
 }
