@@ -152,9 +152,9 @@ fn store_of(folder: &Path, rows: usize) -> Result<Store> {
     let insert = format!(
         "BEGIN IMMEDIATE; INSERT INTO runs (camera, started_at) VALUES ('bench', 0);
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
-         INSERT INTO segments (camera, run, sequence, discontinuity, start_ms, duration_us, bytes, md5, sha256,
-         file_epoch, key, state, created_at) SELECT 'bench', 1, i, 0, i * 10000, 10000000, 1, zeroblob(16),
-         zeroblob(32), i * 10, 'key' || i, 'created', 0 FROM n; COMMIT"
+         INSERT INTO segments (camera, run, sequence, discontinuity, start_ms, duration_us, bytes, sha256,
+         file_epoch, state, created_at) SELECT 'bench', 1, i, 0, i * 10000, 10000000, 1,
+         zeroblob(32), i * 10, 'created', 0 FROM n; COMMIT"
     );
     rusqlite::Connection::open(&config.database)
         .and_then(|connection| connection.execute_batch(&insert))

@@ -89,26 +89,13 @@ fn fill(database: &Path, workspace: &Workspace, now: Timestamp) -> Result<()> {
     let tx = connection.transaction().context(Kind::Data, what)?;
     for number in 1..=CAMERAS {
         let camera = name(number);
-        let insert = format!(
+        let begin = format!(
             "INSERT INTO runs (camera, started_at, ended_at, cause, reason)
                  VALUES ('{camera}', {first}000, {end}000, 'program_down', 'stopped');
              INSERT INTO coverage (camera, start_ms, end_ms, end_run)
-                 VALUES ('{camera}', {first}000, {end}000, last_insert_rowid());
-             WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {PER_CAMERA} - 1)
-             INSERT INTO segments (camera, run, sequence, discontinuity, start_ms, duration_us, bytes, md5, sha256,
-                 file_epoch, key, state, created_at, uploaded_at)
-             SELECT '{camera}', (SELECT end_run FROM coverage WHERE camera = '{camera}'), 200000000 + i, 50000,
-                 ({first} + i * 10) * 1000, 10000000, 2500000 + i % 1000, randomblob(16), randomblob(32),
-                 {first} + i * 10,
-                 'cameras/{camera}/' || strftime('%Y/%m/%d/%H', {first} + i * 10, 'unixepoch') || '/segment_'
-                     || ({first} + i * 10) || '.ts',
-                 CASE WHEN i >= {PER_CAMERA} - {WAITING} THEN 'created'
-                     WHEN i >= {PER_CAMERA} - {WITH_FILE} THEN 'uploaded' ELSE 'cleaned' END,
-                 ({first} + i * 10) * 1000 + 11234,
-                 CASE WHEN i < {PER_CAMERA} - {WAITING} THEN ({first} + i * 10) * 1000 + 11345 END
-             FROM n"
+                 VALUES ('{camera}', {first}000, {end}000, last_insert_rowid());"
         );
-        tx.execute_batch(&insert).context(Kind::Data, what)?;
+        tx.execute_batch(&begin).context(Kind::Data, what)?;
         let folder = workspace.path().join("data/segments").join(&camera);
         std::fs::create_dir_all(&folder).context(Kind::Disk, what)?;
         for i in PER_CAMERA - WITH_FILE..PER_CAMERA {
@@ -117,6 +104,22 @@ fn fill(database: &Path, workspace: &Workspace, now: Timestamp) -> Result<()> {
             file.set_len(2_500_000 + (i % 1000) as u64).context(Kind::Disk, what)?;
         }
     }
+    // as they come: one of each camera, then the next of each
+    let insert = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {PER_CAMERA} - 1)
+         INSERT INTO segments (camera, run, sequence, discontinuity, start_ms, duration_us, bytes, sha256,
+             file_epoch, state, created_at, uploaded_at)
+         SELECT camera, end_run, 200000000 + i, 50000,
+             ({first} + i * 10) * 1000, 10000000, 2500000 + i % 1000, randomblob(32),
+             {first} + i * 10,
+             CASE WHEN i >= {PER_CAMERA} - {WAITING} THEN 'created'
+                 WHEN i >= {PER_CAMERA} - {WITH_FILE} THEN 'uploaded' ELSE 'cleaned' END,
+             ({first} + i * 10) * 1000 + 11234,
+             CASE WHEN i < {PER_CAMERA} - {WAITING} THEN ({first} + i * 10) * 1000 + 11345 END
+         FROM n CROSS JOIN coverage;
+         INSERT INTO md5s (segment, md5) SELECT id, randomblob(16) FROM segments WHERE state IN ('created', 'uploaded')"
+    );
+    tx.execute_batch(&insert).context(Kind::Data, what)?;
     tx.commit().context(Kind::Data, what)
 }
 

@@ -150,6 +150,7 @@ pub struct Segment {
     pub time_source: TimeSource,
     pub duration: Duration,
     pub bytes: u64,
+    /// All zeros once there is no file.
     pub md5: [u8; 16],
     pub sha256: [u8; 32],
     pub file: FileName,

@@ -119,6 +119,10 @@ impl Prefix {
         Ok(Self(template.to_owned()))
     }
 
+    pub fn is_default(&self) -> bool {
+        self.0 == Self::DEFAULT
+    }
+
     /// The object key of a segment that starts at its file name's second.
     pub fn key(&self, camera: &CameraName, file: FileName) -> String {
         format!("{}{file}", self.folder(camera, Timestamp::from_seconds(file.epoch_seconds())))

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::Store;
-use super::sql::{SqlContext, cause};
+use super::sql::{NEWEST, SqlContext, cause};
 use crate::error::Result;
 use crate::segment::gap::{TOLERANCE, explain};
 use crate::segment::{CameraName, Cause, Gap, NewSegment, RunId, TimeSource, Timestamp, Why};
@@ -227,10 +227,7 @@ pub(super) fn covered(connection: &Connection, camera: &CameraName) -> Result<Op
 /// End and run of the segment that was added last.
 pub(super) fn newest(connection: &Connection, camera: &CameraName) -> Result<Option<(Timestamp, RunId)>> {
     connection
-        .prepare_cached(
-            "SELECT start_ms + duration_us / 1000, run FROM segments WHERE camera = ?1 \
-             ORDER BY sequence DESC LIMIT 1",
-        )
+        .prepare_cached(&format!("SELECT start_ms + duration_us / 1000, run FROM segments WHERE {NEWEST}"))
         .and_then(|mut statement| {
             statement
                 .query_row([camera.as_str()], |row| {

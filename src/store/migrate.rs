@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
     include_str!("migrations/0005.sql"),
+    include_str!("migrations/0006.sql"),
 ];
 
 /// "cctv" as ASCII: tells our database from any other program's.
@@ -173,6 +174,41 @@ mod tests {
         apply(&mut database, Path::new("db"), &later).unwrap();
         let started: i64 = database.query_row("SELECT started_at FROM runs", [], |row| row.get(0)).unwrap();
         assert_eq!((started, version(&database)), (7, i64::try_from(later.len()).unwrap()));
+    }
+
+    #[test]
+    fn rows_of_version_5_keep_their_keys_and_only_files_keep_their_md5() {
+        let mut database = Connection::open_in_memory().unwrap();
+        apply(&mut database, Path::new("db"), &MIGRATIONS[..5]).unwrap();
+        let row = |id: i64, key: &str, state: &str| {
+            format!(
+                "INSERT INTO segments (id, camera, run, sequence, discontinuity, start_ms, duration_us, bytes, md5, sha256,
+                     file_epoch, key, state, created_at)
+                 VALUES ({id}, 'gate', 1, {id}, 1, 0, 1, 7, x'0{id}', x'', 1763906399 + {id}, '{key}', '{state}', 0);"
+            )
+        };
+        let default = "cameras/gate/2025/11/23/13/segment_1763906400.ts".replace("/13/", "/14/");
+        database
+            .execute_batch(&format!(
+                "INSERT INTO runs (camera, started_at) VALUES ('gate', 0); {} {} {}",
+                row(1, &default, "created"),
+                row(2, "site-7/gate/2025/11/23/14/segment_1763906401.ts", "uploaded"),
+                row(3, "cameras/gate/2025/11/23/14/segment_1763906402.ts", "cleaned"),
+            ))
+            .unwrap();
+        let keys = |database: &Connection| -> Vec<String> {
+            let mut keys = database.prepare("SELECT key FROM segments ORDER BY id").unwrap();
+            keys.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        let before = keys(&database);
+        migrate(&mut database, Path::new("db")).unwrap();
+        assert_eq!(keys(&database), before);
+        let number = |sql: &str| -> i64 { database.query_row(sql, [], |row| row.get(0)).unwrap() };
+        assert_eq!(number("SELECT count(*) FROM segments WHERE named_key IS NOT NULL"), 1);
+        assert_eq!(number("SELECT sum(segment) FROM md5s WHERE hex(md5) = '0' || segment"), 1 + 2);
+        assert_eq!(number("SELECT segment FROM ends WHERE camera = 'gate'"), 3);
+        database.execute_batch("UPDATE segments SET state = 'cleaned' WHERE id = 2").unwrap();
+        assert_eq!(number("SELECT count(*) FROM md5s"), 1);
     }
 
     #[test]

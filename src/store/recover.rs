@@ -62,11 +62,12 @@ impl Store {
                 .and_then(Iterator::collect::<rusqlite::Result<Vec<(i64, String, i64)>>>)
                 .sql(what)?;
             for (run, camera, started_at) in open {
-                // a camera's runs rise with its sequence: the first row from the end decides
+                // a camera's runs rise with its rows: the first one from the end decides
                 let mut last = tx
                     .prepare_cached(
                         "SELECT run, start_ms + duration_us / 1000 FROM segments \
-                         WHERE camera = ?1 AND run <= ?2 ORDER BY sequence DESC LIMIT 1",
+                         WHERE camera = ?1 AND run <= ?2 \
+                         AND id <= (SELECT segment FROM ends WHERE camera = ?1) ORDER BY id DESC LIMIT 1",
                     )
                     .sql(what)?;
                 let mut last = last.query(params![camera, run]).sql(what)?;

@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params, params};
 
-use super::sql::{COLUMNS, HAS_FILE, SqlContext, segment, signed, unsigned};
+use super::sql::{COLUMNS, HAS_FILE, NEWEST, SqlContext, segment, signed, unsigned};
 use super::{RunEnd, Store, files, gaps};
 use crate::error::{Error, Kind, Result};
 use crate::segment::{CameraName, FileName, NewSegment, RunId, Segment, SegmentId, State, Timestamp, Why};
 use crate::status::CameraState;
+
+/// 9999-12-31T23:59:59Z, the last that SQLite can write out.
+const LAST_SECOND: i64 = 253_402_300_799;
 
 impl Store {
     /// Notes the start of a run; its number is what segments and manifests refer to.
@@ -114,11 +117,15 @@ impl Store {
         let (sequence, discontinuity) = next_place(tx, new, followers)?;
         gaps::account(tx, new)?;
         let key = self.inner.prefix.key(&new.camera, new.file);
+        // the default is told by the other columns (migration 6), while a year has four digits
+        let is_told = self.inner.prefix.is_default() && (0..=LAST_SECOND).contains(&new.file.epoch_seconds());
+        let named_key = (!is_told).then_some(&key);
         let duration_us = i64::try_from(new.duration.as_micros()).unwrap_or(i64::MAX);
         tx.prepare_cached(
-            "INSERT INTO segments (camera, run, sequence, discontinuity, start_ms, duration_us, bytes, md5, \
-             sha256, file_epoch, key, state, created_at, time_source) VALUES (:camera, :run, :sequence, :discontinuity, \
-             :start_ms, :duration_us, :bytes, :md5, :sha256, :file_epoch, :key, 'created', :created_at, :time_source)",
+            "INSERT INTO segments (camera, run, sequence, discontinuity, start_ms, duration_us, bytes, \
+             sha256, file_epoch, named_key, state, created_at, time_source) VALUES (:camera, :run, :sequence, \
+             :discontinuity, :start_ms, :duration_us, :bytes, :sha256, :file_epoch, :named_key, 'created', :created_at, \
+             :time_source)",
         )
         .and_then(|mut statement| {
             statement.insert(named_params! {
@@ -129,13 +136,16 @@ impl Store {
                 ":start_ms": new.start.as_millis(),
                 ":duration_us": duration_us,
                 ":bytes": signed(new.bytes),
-                ":md5": new.md5,
                 ":sha256": new.sha256,
                 ":file_epoch": new.file.epoch_seconds(),
-                ":key": key,
+                ":named_key": named_key,
                 ":created_at": Timestamp::now().as_millis(),
                 ":time_source": new.time_source.as_str(),
             })
+        })
+        .and_then(|id| {
+            let mut md5 = tx.prepare_cached("INSERT INTO md5s (segment, md5) VALUES (?1, ?2)")?;
+            md5.execute(params![id, new.md5]).map(|_| id)
         })
         .map(|id| Segment {
             id: SegmentId(id),
@@ -196,7 +206,7 @@ impl Store {
     pub fn newest(&self, camera: &CameraName, limit: usize) -> Result<Vec<Segment>> {
         let sql = format!(
             "SELECT {COLUMNS} FROM segments INDEXED BY segments_files WHERE camera = ?1 AND {HAS_FILE} \
-             AND sequence > (SELECT max(sequence) FROM segments WHERE camera = ?1) - ?2 ORDER BY sequence"
+             AND sequence > (SELECT sequence FROM segments WHERE {NEWEST}) - ?2 ORDER BY sequence"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(|connection| {
@@ -316,10 +326,7 @@ fn floor(now: Timestamp, file: FileName, followers: usize) -> u64 {
 /// Both numbers go on from the camera's last row, whatever became of it.
 fn next_place(tx: &Transaction<'_>, new: &NewSegment, followers: usize) -> Result<(u64, u64)> {
     let last = tx
-        .prepare_cached(
-            "SELECT sequence, discontinuity, run FROM segments WHERE camera = ?1 \
-             ORDER BY sequence DESC LIMIT 1",
-        )
+        .prepare_cached(&format!("SELECT sequence, discontinuity, run FROM segments WHERE {NEWEST}"))
         .and_then(|mut statement| {
             statement
                 .query_row([new.camera.as_str()], |row| {

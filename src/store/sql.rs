@@ -10,13 +10,16 @@ use rusqlite::{ErrorCode, Row};
 use crate::error::{Error, Kind, Result};
 use crate::segment::{CameraName, Cause, FileName, RunId, Segment, SegmentId, State, TimeSource, Timestamp};
 
+/// The newest row of a camera, `?1`.
+pub(super) const NEWEST: &str = "id = (SELECT segment FROM ends WHERE camera = ?1)";
+
 /// The states that [`State::has_file`] names. The partial indexes say exactly this, and SQLite uses them only
 /// for queries that repeat it.
 pub(super) const HAS_FILE: &str = "state IN ('created', 'uploading', 'retry', 'uploaded', 'failed')";
 
-/// What [`segment`] reads, in its order.
-pub(super) const COLUMNS: &str = "id, camera, run, sequence, discontinuity, start_ms, duration_us, bytes, md5, \
-     sha256, file_epoch, key, state, attempts, doubtful, last_error, time_source";
+/// What [`segment`] reads, in its order. MD5 is all zeros where there is no file.
+pub(super) const COLUMNS: &str = "id, camera, run, sequence, discontinuity, start_ms, duration_us, bytes, \
+     coalesce((SELECT md5 FROM md5s WHERE segment = segments.id), zeroblob(16)), sha256, file_epoch, key, state, attempts, doubtful, last_error, time_source";
 
 /// Turns SQLite's errors into ours: `.sql(|| "insert segment")`.
 pub(super) trait SqlContext<T> {
@@ -132,7 +135,7 @@ mod tests {
         for state in State::ALL {
             assert_eq!(HAS_FILE.contains(&format!("'{}'", state.as_str())), state.has_file(), "{state:?}");
         }
-        assert!(include_str!("migrations/0001.sql").contains(&format!("WHERE {HAS_FILE}")));
+        assert!(include_str!("migrations/0006.sql").contains(&format!("WHERE {HAS_FILE}")));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::sql::{HAS_FILE, SqlContext, camera, state, unsigned};
+use super::sql::{HAS_FILE, NEWEST, SqlContext, camera, state, unsigned};
 use super::{CameraStats, Store};
 use crate::error::{Error, Kind, Result};
 use crate::segment::{CameraName, State, Timestamp};
@@ -77,10 +77,7 @@ fn add_states(connection: &Connection, cameras: &mut BTreeMap<CameraName, Camera
 
 fn newest_end(connection: &Connection, camera: &CameraName) -> Result<Option<Timestamp>> {
     connection
-        .prepare_cached(
-            "SELECT start_ms + duration_us / 1000 FROM segments WHERE camera = ?1 \
-             ORDER BY sequence DESC LIMIT 1",
-        )
+        .prepare_cached(&format!("SELECT start_ms + duration_us / 1000 FROM segments WHERE {NEWEST}"))
         .and_then(|mut statement| statement.query_row([camera.as_str()], |row| row.get(0)).optional())
         .map(|end| end.map(Timestamp::from_millis))
         .sql(|| "find newest segment")

@@ -113,6 +113,10 @@ fn verify_database(connection: &Connection, broken: &mut Vec<String>) -> Result<
              EXCEPT SELECT camera, state, segments, bytes FROM totals)",
         ),
         (
+            "newest segments",
+            "SELECT count(*) FROM (SELECT camera, max(id) FROM segments GROUP BY 1 EXCEPT SELECT camera, segment FROM ends)",
+        ),
+        (
             "pending segments by hour",
             "SELECT count(*) FROM (SELECT camera, file_epoch / 3600 * 3600000, \
              sum(state IN ('created', 'uploading', 'retry')) FROM segments GROUP BY 1, 2 \
@@ -129,10 +133,10 @@ fn verify_database(connection: &Connection, broken: &mut Vec<String>) -> Result<
     Ok(())
 }
 
-/// Sequences rise by the index; here: breaks fall on changes of the run, and names agree with each other.
+/// Sequences rise, breaks fall on changes of the run, and names agree with each other.
 fn verify_numbers(connection: &Connection, broken: &mut Vec<String>) -> Result<()> {
     let what = || "read all rows";
-    let sql = format!("SELECT {COLUMNS} FROM segments ORDER BY camera, sequence");
+    let sql = format!("SELECT {COLUMNS} FROM segments ORDER BY id");
     let mut statement = connection.prepare(&sql).sql(what)?;
     let rows = statement.query_map([], segment).sql(what)?;
     let mut last: BTreeMap<CameraName, Segment> = BTreeMap::new();
@@ -143,6 +147,9 @@ fn verify_numbers(connection: &Connection, broken: &mut Vec<String>) -> Result<(
             broken.push(format!("{name} has the key {}, which is another segment's", row.key));
         }
         if let Some(last) = last.get(&row.camera) {
+            if row.sequence <= last.sequence {
+                broken.push(format!("{name} comes after sequence {}", last.sequence));
+            }
             let step = row.discontinuity.checked_sub(last.discontinuity);
             if step != Some(u64::from(row.run != last.run)) {
                 broken.push(format!(
@@ -181,7 +188,10 @@ mod tests {
         bytes[0] ^= 1;
         std::fs::write(path(2), bytes).unwrap();
         bench.sql(&format!("UPDATE segments SET discontinuity = 7 WHERE id = {}", segments[5].id.0));
-        bench.sql(&format!("UPDATE segments SET key = 'x/segment_1.ts' WHERE id = {}", segments[4].id.0));
+        bench.sql(&format!(
+            "UPDATE segments SET named_key = 'x/segment_1.ts' WHERE id = {}",
+            segments[4].id.0
+        ));
         bench.sql("UPDATE totals SET bytes = bytes + 1");
         bench.sql("UPDATE manifests SET pending = 0");
         bench.orphan("a", HOUR + 60, b"no row");

@@ -130,6 +130,9 @@ async fn receive(camera: &CameraConfig, group: Arc<SessionGroup>, feed: Feed) ->
         match next(&mut stream, &url).await {
             Ok(CodecItem::VideoFrame(frame)) => {
                 feed.counters.heard();
+                if frame.loss() > 0 {
+                    log::debug!("[{}] {} packets did not come", camera.name, frame.loss());
+                }
                 if !hand_over(&feed, &mut retime, frame) {
                     // the pipeline has failed and says itself how
                     return std::future::pending().await;

@@ -93,6 +93,8 @@ fn refused(error: &retina::Error, url: &Url, is_described: bool) -> Failure {
     match error.status_code() {
         Some(401 | 403) => Failure::Denied,
         Some(404) if !is_described => Failure::NotFound,
+        // to another address, which rtspsrc follows
+        Some(300..=399) => Failure::Misread(text),
         // busy, starting up, or out of connections
         Some(status) if !is_described => Failure::Unreachable(format!("it answers {status}")),
         Some(_) => Failure::SetupRefused(text),
