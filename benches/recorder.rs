@@ -113,7 +113,7 @@ fn run(options: &Options) -> Result<()> {
         // 2.5 MB a second: a segment for each of them
         let camera = camera(20_000, 15, &mut report.upload_input)?;
         println!("uploads: {} from {}", options.uploads, report.upload_input);
-        report.uploads = upload::time(&camera, options.uploads)?;
+        (report.uploads, report.put_alone_ms) = upload::time(&camera, options.uploads)?;
     }
     if wanted(Part::Backlog) {
         let camera = camera(1000, 30, &mut report.backlog_input)?;

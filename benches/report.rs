@@ -25,6 +25,8 @@ pub struct Report {
     /// With the round, from 1.
     pub samples: Vec<(usize, Sample)>,
     pub uploads: Vec<Upload>,
+    /// One after the other, by a plain client.
+    pub put_alone_ms: f64,
     pub backlog_input: String,
     pub backlog: Option<Backlog>,
     pub shares: Vec<Share>,
@@ -54,6 +56,7 @@ impl Report {
             upload_input: String::new(),
             samples: Vec::new(),
             uploads: Vec::new(),
+            put_alone_ms: 0.0,
             backlog_input: String::new(),
             backlog: None,
             shares: Vec::new(),
@@ -138,6 +141,7 @@ impl Report {
             "start": self.start,
             "samples": samples,
             "uploads": self.uploads,
+            "put_alone_ms": self.put_alone_ms,
             "backlog_input": self.backlog_input,
             "backlog_drain_ratio": self.backlog.as_ref().map(|backlog| drain_ratio(&backlog.distant)),
             "backlog": self.backlog,
@@ -192,6 +196,7 @@ impl Report {
             let (median, p99, most) = (median(&ms), quantile(&ms, 0.99), most(&ms));
             let _ = writeln!(text, "{name:<28} {median:>9.1} {p99:>9.1} {most:>9.1}");
         }
+        let _ = writeln!(text, "{:<28} {:>9.1}", "  a PUT of it alone", self.put_alone_ms);
     }
 
     fn figures(&self, mode: Mode, recorder: Recorder, figure: Figure) -> Vec<f64> {

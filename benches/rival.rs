@@ -41,14 +41,14 @@ pub fn recording(mode: Mode) -> String {
 pub fn shares() -> [(&'static str, String); 3] {
     [
         (
-            "receive, parse, mux",
+            "rtspsrc, parse, mux",
             format!("{SOURCE} ! rtph264depay ! h264parse ! {WHOLE_FRAMES} ! mpegtsmux ! fakesink sync=false"),
         ),
         (
-            "receive, parse",
+            "rtspsrc, parse",
             format!("{SOURCE} ! rtph264depay ! h264parse ! {WHOLE_FRAMES} ! fakesink sync=false"),
         ),
-        ("receive", format!("{SOURCE} ! rtph264depay ! fakesink sync=false")),
+        ("rtspsrc", format!("{SOURCE} ! rtph264depay ! fakesink sync=false")),
     ]
 }
 

@@ -7,11 +7,13 @@ use cctv_s3_pipeline::error::{Context, Kind, Result};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::raw::Raw;
 use super::support::{Camera, Program, S3Options, S3Server, Settings, Workspace, eventually};
 
 /// The first pay for the connection and the probe of the store; in a recorder's life they do not count.
 const WARM_UP: usize = 3;
 const MARGIN: Duration = Duration::from_secs(60);
+const ALONE: Duration = Duration::from_secs(5);
 
 /// One segment on its way.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -29,8 +31,8 @@ impl Upload {
     }
 }
 
-/// Records until so many segments are uploaded.
-pub fn time(camera: &Camera, count: usize) -> Result<Vec<Upload>> {
+/// Records until so many segments are uploaded. Then what a PUT of such a body takes the store alone, in ms.
+pub fn time(camera: &Camera, count: usize) -> Result<(Vec<Upload>, f64)> {
     let bucket = tempfile::tempdir().context(Kind::Disk, || "make a folder for the bucket")?;
     let s3 = S3Server::start(bucket.path(), S3Options::default())?;
     let mut settings = Settings::new(&s3);
@@ -51,10 +53,12 @@ pub fn time(camera: &Camera, count: usize) -> Result<Vec<Upload>> {
         if rows.len() >= wanted { Ok(rows) } else { Err(format!("{} of {wanted}", rows.len())) }
     });
     let folder = workspace.path().join("data/segments/bench");
-    let uploads = rows[WARM_UP..wanted].iter().map(|row| upload(&folder, row)).collect();
+    let uploads = rows[WARM_UP..wanted].iter().map(|row| upload(&folder, row)).collect::<Result<_>>();
     program.sigterm();
     program.wait_exit(MARGIN);
-    uploads
+    let bytes = rows.last().and_then(|row| row["bytes"].as_u64()).unwrap_or_default();
+    let rate = Raw::new(&s3, usize::try_from(bytes).unwrap_or_default())?.rate(1, ALONE)?;
+    Ok((uploads?, 1e3 / rate))
 }
 
 fn upload(folder: &Path, row: &Map<String, Value>) -> Result<Upload> {

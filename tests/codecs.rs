@@ -128,13 +128,12 @@ fn recording_survives(culprit: &str) {
     let store = Store::open(&storage, &Prefix::new(Prefix::DEFAULT).unwrap()).unwrap();
     let config = config(&camera.url());
     let template = Template::load(&config.capture).unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
     let parts = CameraParts {
         store: store.clone(),
         board: Board::new(),
         wake: Arc::default(),
         codecs: Arc::new(Codecs::new()),
-        runtime: runtime.handle().clone(),
+        runtime: Arc::new(cctv_s3_pipeline::camera::runtime().unwrap()),
         stills: Default::default(),
         live: Live::default(),
     };

@@ -11,7 +11,7 @@ use super::plan::Plan;
 use super::{Parts, Prepared};
 use crate::access::Gate;
 use crate::alert::{Alerts, Scope, Watched};
-use crate::camera::{Camera, CameraParts, Template};
+use crate::camera::{self, Camera, CameraParts, Template};
 use crate::config::{CameraConfig, Config};
 use crate::error::Result;
 use crate::http::{Cameras, ServedCamera, Server};
@@ -58,7 +58,7 @@ impl Running {
             board: board.clone(),
             wake: Arc::new(Notify::new()),
             codecs: prepared.codecs.clone(),
-            runtime: runtime.handle().clone(),
+            runtime: Arc::new(camera::runtime()?),
             live,
             stills,
         };

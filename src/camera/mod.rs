@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use tokio::runtime::Handle;
+use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
 use crate::config::CameraConfig;
@@ -51,6 +51,7 @@ mod writer;
 
 pub use choice::Codecs;
 pub use inspect::inspect;
+pub use receive::runtime;
 pub use template::Template;
 
 /// Starts GStreamer; needed before anything else here, and harmless when repeated.
@@ -66,8 +67,8 @@ pub struct CameraParts {
     /// "Look now", for the uploader.
     pub wake: Arc<Notify>,
     pub codecs: Arc<Codecs>,
-    /// Where cameras are received.
-    pub runtime: Handle,
+    /// Where cameras are received: [`runtime`].
+    pub runtime: Arc<Runtime>,
     /// Where frames are offered for pictures.
     pub stills: Stills,
     /// Where viewers wait for frames.

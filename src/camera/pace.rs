@@ -29,9 +29,9 @@ const WARM_UP: u64 = 15;
 /// Frames that wait for the pipeline.
 const QUEUED: u64 = 8;
 const LIMIT: Duration = Duration::from_secs(60);
-/// Where nothing is recoded, receiving a camera takes about twice what is measured here (`docs/PERFORMANCE.md`); beside a
-/// codec it does not count.
-const RECEIVING: f64 = 2.0;
+/// Where nothing is recoded, receiving, hashing and uploading a camera take one and a half times what is measured here
+/// (`docs/PERFORMANCE.md`); beside a codec they do not count.
+const RECEIVING: f64 = 1.5;
 /// The rest is for viewers, uploads and the hour in which everything moves.
 const USABLE: f64 = 0.8;
 

@@ -210,7 +210,7 @@ impl Supervisor {
             codec: self.lessons.codec,
             codec_is_open: self.template.fixed_codec().is_none(),
             camera: &camera,
-            runtime: &runtime,
+            runtime: runtime.handle(),
             reception: None,
             rows: &mut *rows,
             shutdown: &shutdown,

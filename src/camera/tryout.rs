@@ -4,14 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use tokio::runtime::Runtime;
 
 use super::clock::CameraClock;
 use super::codec::{Chosen, Codec};
 use super::errors::{Facts, classify, codec_mismatch};
 use super::failure::Failure;
 use super::reach;
-use super::receive::{Feed, Preference, Reception};
+use super::receive::{self, Feed, Preference, Reception};
 use super::source::{self, Offer};
 use super::teardown::set_null;
 use crate::config::CameraConfig;
@@ -85,7 +84,7 @@ fn attempt(camera: &CameraConfig, way: &Way) -> Result<String, Failure> {
     let offer = source::prepare(&src, camera, codec, control_url_fix);
     let frames = Arc::new(Mutex::new(Frames::default()));
     count(&pipeline, &frames).ok_or_else(|| broken("no parser"))?;
-    let runtime = runtime().map_err(|error| Failure::Pipeline(error.to_string()))?;
+    let runtime = receive::runtime().map_err(|error| Failure::Pipeline(error.to_string()))?;
     let began = Instant::now();
     let outcome = pipeline
         .set_state(gst::State::Playing)
@@ -108,10 +107,6 @@ fn attempt(camera: &CameraConfig, way: &Way) -> Result<String, Failure> {
     outcome?;
     let frames = frames.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(describe(codec, &frames, began, camera.password.is_empty()))
-}
-
-fn runtime() -> std::io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
 }
 
 fn count(pipeline: &gst::Pipeline, frames: &Arc<Mutex<Frames>>) -> Option<()> {

@@ -77,7 +77,7 @@ impl Handler {
             }
         };
         let taken_at = Timestamp::from_seconds(file.epoch_seconds());
-        Ok(picture(request.headers(), jpeg.into(), taken_at, "public, max-age=31536000, immutable"))
+        Ok(picture(request.headers(), jpeg, taken_at, "public, max-age=31536000, immutable"))
     }
 
     /// Where a closed segment lies, if it still does.

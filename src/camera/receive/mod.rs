@@ -2,7 +2,8 @@
 //!
 //! `rtspsrc` takes each packet through a dozen elements and three threads, which costs three times what this does. It stays
 //! for what is not done here: TLS, texts of operators, and cameras whose stream the library (retina) does not take.
-//! A task of the program's runtime for each run; it never waits for the pipeline but by not reading on.
+//! A task for each run, all of them on one thread: it never waits for the pipeline but by not reading on, and viewers and
+//! uploads, which have threads of their own, cannot hold it up.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use gst::prelude::*;
 use retina::client::{Demuxed, SessionGroup};
 use retina::codec::{CodecItem, VideoFrame};
 use retina::rtcp::ReceivedCompoundPacket;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use url::Url;
@@ -23,6 +24,7 @@ use super::failure::Failure;
 use super::pipeline::Counters;
 use super::source::SharedOffer;
 use crate::config::CameraConfig;
+use crate::error::{Context, Kind, Result};
 pub use client::{Client, Preference};
 use retime::Retime;
 
@@ -40,6 +42,16 @@ const BREATH: Duration = Duration::from_millis(20);
 const TEARDOWN: Duration = Duration::from_millis(200);
 /// After the last frame was handed over, until the pipeline has said that it is through.
 const LAST_FRAMES: Duration = Duration::from_secs(2);
+
+/// The thread of all receptions. One, because a second would be woken for each packet that the first one takes.
+pub fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("receive")
+        .enable_all()
+        .build()
+        .context(Kind::Internal, || "start the thread that receives cameras")
+}
 
 /// Where a run's frames and what is learnt of the camera go.
 pub struct Feed {
@@ -151,7 +163,7 @@ async fn receive(camera: &CameraConfig, group: Arc<SessionGroup>, feed: Feed) ->
     }
 }
 
-async fn next(stream: &mut Demuxed, url: &Url) -> Result<CodecItem, Failure> {
+async fn next(stream: &mut Demuxed, url: &Url) -> std::result::Result<CodecItem, Failure> {
     match stream.next().await {
         Some(Ok(item)) => Ok(item),
         Some(Err(error)) => Err(session::interrupted(&error, url)),
