@@ -88,7 +88,8 @@ fn thumb(thumb: &Thumb) -> Result<Bytes> {
     if let Ok(jpeg) = fs::read(&thumb.picture) {
         return Ok(jpeg.into());
     }
-    let what = || format!("make a thumbnail of {}", thumb.segment.display());
+    let name = thumb.segment.file_name().unwrap_or_default().to_string_lossy();
+    let what = || format!("make a thumbnail of {name}");
     let mut head = Vec::new();
     let file = fs::File::open(&thumb.segment).context(Kind::Disk, what)?;
     file.take(HEAD_BYTES).read_to_end(&mut head).context(Kind::Disk, what)?;

@@ -11,8 +11,9 @@ const WINDOW: i64 = 10 * SECOND;
 const SLEW: i64 = SECOND / 50;
 /// A shortest delay beyond this is none of the network or a quartz: time is missing in what the camera counts.
 const STEP: i64 = SECOND;
-/// Frames cannot come this long before they were taken: the camera counts anew.
-const JUMP: i64 = 2 * SECOND;
+/// Frames cannot come this long before they were taken: the camera counts anew. Some send the group of pictures they are in all
+/// at once to who joins, which is less.
+const JUMP: i64 = 5 * SECOND;
 /// Frames that are sent in another order than they are shown are less apart.
 const BACK: i64 = SECOND / 2;
 /// Media times beyond this, or below its negative, are none: 73 years.
