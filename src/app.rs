@@ -100,10 +100,15 @@ fn load_templates(config: &Config, codecs: &Codecs) -> Result<Templates> {
         .collect()
 }
 
+/// A thread that read or wrote a file and finds nothing more to do ends. With tokio's ten seconds there is always something:
+/// segments of many cameras close together, and their threads became ever more.
+const IDLE: Duration = Duration::from_millis(500);
+
 fn runtime() -> Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("tokio")
+        .thread_keep_alive(IDLE)
         .enable_all()
         .build()
         .context(Kind::Internal, || "start the async runtime")
