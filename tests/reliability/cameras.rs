@@ -158,6 +158,13 @@ scenarios! { CAMERAS:
         log_lines: Some(0),
         ..Scenario::QUIET
     }, streams::backwards;
+    stamps_that_jump_within_a_picture => Scenario {
+        fault: "RTP times jump within a picture: a stream that the program's own client does not take",
+        outcome: "a new run at once, and rtspsrc receives the camera from then on",
+        heals_within_s: Some(10),
+        log_lines: Some(0),
+        ..Scenario::QUIET
+    }, streams::split;
     a_clock_that_runs_fast => Scenario {
         fault: "the camera's clock runs 1 % fast",
         outcome: "recorded on; starts follow the recorder's clock, no segment overlaps the next",

@@ -195,6 +195,22 @@ fn lengths_are_true(rows: &[Row], tolerance: f64) {
     assert!(rows.iter().all(|row| row.duration_s < 4.0), "{rows:#?}");
 }
 
+pub fn split(scenario: &Scenario) {
+    let (bucket, _camera, wire, settings) = scene();
+    let workspace = Workspace::new(&settings, &bucket.server);
+    let program = Program::start(&workspace);
+    recorded(&workspace, 1);
+    wire.set(Fault::Split { every: 50, ticks: 90_000 });
+    program
+        .wait_for_log(scenario.heals_within() + Duration::from_secs(10), "rtspsrc receives it from now on");
+    healed(&program, scenario);
+    let before = recorded(&workspace, 1);
+    let rows = recorded(&workspace, before.len() + 3);
+    let last = rows.last().unwrap().run;
+    assert!(rows.iter().filter(|row| row.run == last).count() >= 2, "it goes from run to run: {rows:#?}");
+    finish(program, &workspace, &bucket, scenario);
+}
+
 pub fn backwards(scenario: &Scenario) {
     let (_bucket, rows) = goes_on(scenario, Fault::Backwards { every: 50, ticks: 90_000 }, 6);
     lengths_are_true(&rows, 0.5);

@@ -70,6 +70,11 @@ impl Stream {
             self.back_at = self.packets;
             self.back = self.back.wrapping_add(*ticks);
         }
+        if let Fault::Split { every, ticks } = fault
+            && self.packets.is_multiple_of(*every)
+        {
+            self.back = self.back.wrapping_add(*ticks);
+        }
         self.is_between = frame[4 + 1] & MARKER != 0;
         let ticks = self.distort(stamp.ticks, fault);
         Stamp { ticks, ..stamp }.write(&mut frame[4..]);
