@@ -1,12 +1,12 @@
 //! What recording costs: `cargo bench --bench recorder -- [--seconds N] [--rounds N] [--uploads N] [--backlog N] [--cameras N]
-//! [--only PART]`.
+//! [--minutes N] [--only PART]`.
 //!
 //! The real program, with everything on (rows, upload to a local S3 server, HTTP without a viewer), takes turns with
 //! `ffmpeg` and with the bare GStreamer graph on the same simulated camera. Then, one after the other: what each part of
-//! recording takes (`shares.rs`), many cameras in one process (`fleet.rs`), the time from a segment's close to `uploaded`
-//! (`upload.rs`), the CPU of an upload (`objects.rs`), the end of three days without S3 (`backlog.rs`), a month of rows
-//! (`rows.rs`), and starts (`start.rs`). Camera and S3 server live in this process and are not counted. Prints a table, writes
-//! JSON below `target/`, judges nothing.
+//! recording takes (`shares.rs`), many cameras in one process (`fleet.rs`), what grows when twenty record for long
+//! (`endurance.rs`), the time from a segment's close to `uploaded` (`upload.rs`), the CPU of an upload (`objects.rs`), the end
+//! of three days without S3 (`backlog.rs`), a month of rows (`rows.rs`), and starts (`start.rs`). Camera and S3 server live in
+//! this process and are not counted. Prints a table, writes JSON below `target/`, judges nothing.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is for the person at the terminal")]
 
 use std::process::ExitCode;
@@ -18,6 +18,7 @@ use support::{Camera, CameraOptions, Clip};
 
 mod backlog;
 mod contest;
+mod endurance;
 mod fleet;
 mod machine;
 mod objects;
@@ -50,6 +51,9 @@ struct Options {
     /// Cameras of one process.
     #[arg(long, default_value_t = 50)]
     cameras: usize,
+    /// How long twenty cameras are watched for what grows.
+    #[arg(long, default_value_t = 10)]
+    minutes: u64,
     /// One part instead of all.
     #[arg(long)]
     only: Option<Part>,
@@ -64,6 +68,7 @@ enum Part {
     Passthrough,
     Shares,
     Fleet,
+    Endurance,
     Upload,
     Objects,
     Backlog,
@@ -108,6 +113,11 @@ fn run(options: &Options) -> Result<()> {
         let camera = camera(4000, 30, &mut report.input)?;
         println!("fleet: {} cameras, each {}", options.cameras, report.input);
         report.fleet = Some(fleet::measure(&camera, options.cameras, options.seconds)?);
+    }
+    if wanted(Part::Endurance) {
+        let camera = camera(4000, 30, &mut report.input)?;
+        println!("endurance: twenty cameras for {} min, each {}", options.minutes, report.input);
+        report.endurance = Some(endurance::measure(&camera, options.minutes)?);
     }
     if wanted(Part::Upload) {
         // 2.5 MB a second: a segment for each of them

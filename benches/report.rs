@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::backlog::{Backlog, Rates};
 use super::contest::{Mode, Recorder, Sample};
+use super::endurance::Endurance;
 use super::fleet::Fleet;
 use super::objects::Objects;
 use super::rows::Rows;
@@ -31,6 +32,7 @@ pub struct Report {
     pub backlog: Option<Backlog>,
     pub shares: Vec<Share>,
     pub fleet: Option<Fleet>,
+    pub endurance: Option<Endurance>,
     pub objects: Option<Objects>,
     pub rows: Option<Rows>,
     pub start: Option<Start>,
@@ -61,6 +63,7 @@ impl Report {
             backlog: None,
             shares: Vec::new(),
             fleet: None,
+            endurance: None,
             objects: None,
             rows: None,
             start: None,
@@ -106,6 +109,7 @@ impl Report {
         }
         let lines = [
             self.fleet.as_ref().map(ToString::to_string),
+            self.endurance.as_ref().map(ToString::to_string),
             self.objects.as_ref().map(ToString::to_string),
             self.rows.as_ref().map(ToString::to_string),
             self.start.as_ref().map(ToString::to_string),
@@ -136,6 +140,7 @@ impl Report {
             "passthrough_cpu_ratio_to_graph": self.ratio(Mode::Passthrough, Recorder::Graph, CPU),
             "shares": self.shares,
             "fleet": self.fleet,
+            "endurance": self.endurance,
             "objects": self.objects,
             "rows": self.rows,
             "start": self.start,
