@@ -1,10 +1,10 @@
 //! Records IP cameras into short segments, uploads each one verified to S3, and shows them live.
 //!
 //! ```text
-//! camera ─RTSP─▶ receive ▶ appsrc ▶ parse ▶ [decode ▶ rate ▶ scale ▶ encode] ─┬▶ hlssink2     GStreamer threads
-//!                                           while somebody watches: live, RAM ◀┘   │
-//!   get-fragment-stream ▶ writer: own name, buffered writes, hashes as bytes pass, fsync at close
-//!   bus fragment-closed ▶ camera thread ▶ store: INSERT row `created`
+//! camera ─RTSP─▶ receive ▶ appsrc ▶ parse ▶ [decode ▶ rate ▶ scale ▶ encode] ─┬▶ cut ▶ mux      GStreamer threads
+//!                                           while somebody watches: live, RAM ◀┘        │
+//!            writer, a file for each segment: own name, buffered writes, hashes as bytes pass
+//!            the next segment begins ▶ camera thread: fsync, close ▶ store: INSERT row `created`
 //!                                           │
 //!               ┌───────────── SQLite (rows)┴──────────────────┐
 //!               ▼                          ▼                   ▼
@@ -18,8 +18,11 @@
 //! {[`access`], [`metrics`]} → {[`store`], [`live`], [`stills`], [`replay`]} → {[`segment`], [`status`], [`counters`],
 //! [`heartbeat`], [`repeats`], [`words`], [`error`]}.
 //!
-//! **Live** is a second way out of the same encoded frames, because bytes leave hlssink2 in whole GOPs only. A
-//! probe on the sink's pad shows each frame to [`live`] while somebody watches; there it becomes a fragment of MP4,
+//! **Segments** are cut by the program ([`camera`], `cut/`): texts end in `hlssink2 name=sink`, whose place a muxer takes, because
+//! hlssink2 keeps each group of pictures in memory until the next one begins.
+//!
+//! **Live** is a second way out of the same encoded frames, because browsers take MP4. A
+//! probe on the muxer's pad shows each frame to [`live`] while somebody watches; there it becomes a fragment of MP4,
 //! which goes to direct viewers at once, and with others into parts and two-second segments of a low-latency
 //! playlist. Nothing of it is linked into the recording's pipeline. It ends a minute after the last viewer.
 //!

@@ -96,7 +96,7 @@ fn killed_at_any_moment_it_loses_nothing_that_was_closed_and_stores_nothing_twic
 fn the_open_segment_of_a_killed_program_is_adopted_as_far_as_it_was_written() {
     let (bucket, camera) = (Bucket::new(), camera());
     let mut settings = Settings::new(&bucket.server);
-    // one segment that stays open, of short groups of pictures so that some of it is on disk
+    // one segment that stays open
     settings.set("capture.segment_duration", 60).camera("gate", &camera);
     settings.for_camera("capture.mode", "passthrough");
     let workspace = Workspace::new(&settings, &bucket.server);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::support::tools::{ffprobe_json, output, video_stream};
-use crate::support::wait::throughout;
+use crate::support::wait::{eventually, throughout};
 use crate::support::{Camera, CameraOptions, Codec, Program, Settings, Workspace};
 
 #[test]
@@ -146,6 +146,9 @@ fn every_segment_starts_with_a_keyframe_and_decodes_by_itself() {
         let object = bucket.server.folder().join(&row.key);
         let frames = packet_flags(&object);
         assert!(frames.starts_with('K'), "{frames}");
+        let packets: Vec<u16> = std::fs::read(&object).unwrap().chunks(188).take(2).map(packet_id).collect();
+        assert_eq!(packets[0], 0, "a segment begins with the table of programs, not with {packets:x?}");
+        assert_ne!(packets[1], VIDEO, "then comes the program's own table");
         let frames = frames.lines().filter(|line| !line.is_empty()).count() as f64;
         // a loaded machine stamps the first frame of a connection late, and the others catch up
         let tolerance = if place == 0 { 4.5 } else { 0.5 };
@@ -171,6 +174,73 @@ fn a_stream_joined_between_keyframes_is_recorded_from_the_next_one_on() {
     drop((opens, joins));
     let flags = packet_flags(&bucket.server.folder().join(&row.key));
     assert!(flags.starts_with('K'), "{flags}");
+}
+
+#[test]
+fn footage_is_on_disk_before_its_group_of_pictures_is_whole() {
+    let bucket = Bucket::new();
+    let camera = Camera::start(CameraOptions { gop: 900, ..CameraOptions::default() }).unwrap();
+    let mut settings = Settings::new(&bucket.server);
+    settings.set("capture.mode", "passthrough").camera("gate", &camera);
+    let workspace = Workspace::new(&settings, &bucket.server);
+    let mut program = Program::start(&workspace);
+    let folder = workspace.path().join("data/segments/gate");
+    let frames = || match segment_files(&folder).as_slice() {
+        [one] => frames_in(&std::fs::read(one).unwrap()),
+        other => panic!("one segment is written until the next keyframe: {other:?}"),
+    };
+    camera_state(&program, "gate", "recording");
+    eventually(LIMIT, "three seconds of a minute", || frames() >= 45);
+    program.kill9();
+    let left = frames();
+    // what waited in memory is less than a second's
+    let again = Program::start(&workspace);
+    let row = uploaded(&workspace, "gate", 1).remove(0);
+    drop(again);
+    assert!(left >= 45 && row.duration_s > left as f64 / 15.0 - 0.5, "{left} frames, {row:?}");
+}
+
+#[test]
+fn sound_that_a_text_links_is_recorded_with_the_video() {
+    let (bucket, camera) = (Bucket::new(), camera());
+    let text = "{{source}} ! {{parse}} config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au \
+                ! hlssink2 name=sink \
+                audiotestsrc is-live=true ! audio/x-raw,rate=48000 ! avenc_aac ! aacparse ! sink.audio";
+    let mut settings = Settings::new(&bucket.server);
+    settings.camera("gate", &camera).for_camera("capture.pipeline", text);
+    let workspace = Workspace::new(&settings, &bucket.server);
+    let program = Program::start(&workspace);
+    let recorded = uploaded(&workspace, "gate", 3);
+    drop(program);
+    for row in &recorded[1..3] {
+        let probed = ffprobe_json(bucket.server.folder().join(&row.key).to_str().unwrap());
+        let kinds: Vec<&str> = probed["streams"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|one| one["codec_type"].as_str())
+            .collect();
+        assert!(kinds.contains(&"audio") && kinds.contains(&"video"), "{probed}");
+        assert!((row.duration_s - 2.0).abs() < 0.1, "{row:?}");
+    }
+}
+
+fn segment_files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|path| path.extension().is_some_and(|extension| extension == "ts")).collect()
+}
+
+/// Begun in what is there of a file.
+fn frames_in(stream: &[u8]) -> usize {
+    stream.chunks_exact(188).filter(|packet| packet[1] & 0x40 != 0 && packet_id(packet) == VIDEO).count()
+}
+
+/// Of the only video in a file of the program's.
+const VIDEO: u16 = 0x41;
+
+/// ISO 13818-1, 2.4.3.2.
+fn packet_id(packet: &[u8]) -> u16 {
+    u16::from(packet[1] & 0x1f) << 8 | u16::from(packet[2])
 }
 
 /// One line a frame, `K` first where it is a keyframe.

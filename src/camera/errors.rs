@@ -123,14 +123,13 @@ fn is_inside(object: &gst::Object, element: &gst::Element) -> bool {
     object == element || object.has_as_ancestor(element)
 }
 
-/// A depayloader, a parser, or splitmuxsink with its "Queued GOP time is negative": they fail only over what the camera
-/// sends, or over time stamps that went back with its clock.
+/// A depayloader, a parser, or the muxer: they fail only over what the camera sends.
 fn reads_the_stream(object: &gst::Object) -> bool {
     let factory = object.downcast_ref::<gst::Element>().and_then(gst::Element::factory);
     factory.is_some_and(|factory| {
         factory.has_type(gst::ElementFactoryType::DEPAYLOADER)
             || factory.has_type(gst::ElementFactoryType::PARSER)
-            || factory.name() == "splitmuxsink"
+            || factory.has_type(gst::ElementFactoryType::MUXER)
     })
 }
 

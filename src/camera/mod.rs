@@ -21,6 +21,7 @@ mod book;
 pub mod choice;
 mod clock;
 pub mod codec;
+mod cut;
 mod errors;
 pub mod failure;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use procfs::process::Process;
 
 use super::choice::{Codecs, Latches};
 use super::codec::{Chosen, Codec, is_hardware, words};
-use super::pipeline;
+use super::pipeline::{self, Parsed};
 use super::receive::Client;
 use super::teardown::set_null;
 use super::template::Template;
@@ -84,7 +84,7 @@ fn measure_codec(
         Error::new(Kind::Pipeline, format!("measure pipeline {}: {what}", template.origin()))
     })?;
     let frames = input(codec)?;
-    let spent = run(&text, template, capture, &frames, codec)?;
+    let spent = run(&text, template, &frames, codec)?;
     Ok(pace(&chosen, &spent))
 }
 
@@ -142,26 +142,13 @@ struct Spent {
     cpu_seconds: f64,
 }
 
-fn run(
-    text: &str,
-    template: &Template,
-    capture: &CaptureConfig,
-    frames: &[gst::Buffer],
-    codec: Codec,
-) -> Result<Spent> {
-    let (pipeline, src, sink) = pipeline::parse(text, template.origin())?;
+fn run(text: &str, template: &Template, frames: &[gst::Buffer], codec: Codec) -> Result<Spent> {
+    let Parsed { pipeline, src, .. } = pipeline::parse(text, template.origin())?;
     let what = || format!("measure pipeline {}", template.origin());
     let src = src.downcast::<gst_app::AppSrc>().map_err(|_| Error::new(Kind::Internal, what()))?;
     let media = if codec == Codec::H264 { "video/x-h264" } else { "video/x-h265" };
     let caps = gst::Caps::builder(media).field("stream-format", "byte-stream").field("alignment", "au");
     src.set_caps(Some(&caps.build()));
-    pipeline::configure_sink(&pipeline, &sink, capture)?;
-    for stream in ["get-fragment-stream", "get-playlist-stream"] {
-        sink.connect(stream, false, |_| {
-            let nowhere = gio::WriteOutputStream::new(std::io::sink());
-            Some(nowhere.upcast::<gio::OutputStream>().to_value())
-        });
-    }
     let spent = pipeline.set_state(gst::State::Playing).context(Kind::Pipeline, what).and_then(|_| {
         let played = feed(&pipeline, &src, frames).and_then(|started| drain(&pipeline, started));
         played.map_err(|why| Error::new(Kind::Pipeline, format!("{}: {why}", what())))

@@ -2,31 +2,26 @@
 //!
 //! Everything here is thrown away with its run; nothing survives into the next one.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gst::prelude::*;
 
 use super::codec::Codec;
+use super::cut::{self, Cutter, Keyframes, Muxer};
 use super::picture::Picture;
 use super::probe::package_of;
 use super::receive::Feed;
-use super::segments::{Opener, SharedOpen, splitmuxsink};
+use super::segments::{Opener, SharedOpen};
 use super::source::{self, SharedOffer};
 use super::state::Seen;
 use super::teardown::set_null;
-use crate::config::{CameraConfig, CaptureConfig};
+use crate::config::CameraConfig;
 use crate::error::{Error, Kind, Result};
 
-/// How much longer than its target a segment may become before it is cut, where the camera's own keyframes decide:
-/// five GOPs of 2 s are 10.0002 s with a real camera's jitter, and would be cut at 8 s without this.
-const KEYFRAME_SLACK: Duration = Duration::from_millis(500);
-
-/// Packets of 188 bytes that leave the muxer together: one by one, each is an object that is passed on, locked and written for
-/// itself, 2700 times a second at 4 Mbit/s. The last of a segment are filled up with null packets, so not too many.
-const PACKETS_AT_ONCE: i32 = 16;
-
+/// Frames in another order than they are shown are less apart; what goes back further is a clock that was set.
+const BACK: Duration = Duration::from_secs(1);
 const DROP_LIMIT: Duration = Duration::from_secs(5);
 
 /// A built pipeline of one run.
@@ -50,8 +45,8 @@ pub struct Counters {
     keyframes: AtomicU64,
     complaints: AtomicU64,
     frame_ns: AtomicU64,
-    last_frame_ns: AtomicU64,
-    ended: AtomicBool,
+    newest_ns: AtomicU64,
+    back_ns: AtomicU64,
     picture: Picture,
 }
 
@@ -61,19 +56,50 @@ impl Counters {
         Duration::from_nanos(self.frame_ns.load(Ordering::Relaxed))
     }
 
-    /// Running time of the newest frame, in decoding order.
-    pub fn last_frame_at(&self) -> Duration {
-        Duration::from_nanos(self.last_frame_ns.load(Ordering::Relaxed))
+    /// Running time of the newest frame's end.
+    pub fn end(&self) -> Duration {
+        Duration::from_nanos(self.newest_ns.load(Ordering::Relaxed)) + self.frame_time()
     }
 
-    /// EOS went into the sink, the camera's or ours: the segment that closes last is the tail.
-    pub fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Relaxed)
+    /// By how much times went back, if they did; no frame after that went into the sink.
+    pub fn went_back(&self) -> Option<Duration> {
+        Some(Duration::from_nanos(self.back_ns.load(Ordering::Relaxed))).filter(|by| !by.is_zero())
     }
 
     /// How the picture changed in mid-stream, if it did; no frame after that went into the sink.
     pub fn changed(&self) -> Option<String> {
         self.picture.changed()
+    }
+
+    /// Notes a frame's running time, unless it lies before what was recorded.
+    fn has_gone_back(&self, at: gst::ClockTime) -> bool {
+        let newest = self.newest_ns.fetch_max(at.nseconds(), Ordering::Relaxed);
+        let by = Duration::from_nanos(newest.saturating_sub(at.nseconds()));
+        if by > BACK {
+            self.back_ns.store(newest - at.nseconds(), Ordering::Relaxed);
+        }
+        by > BACK
+    }
+
+    /// Whether this is to be recorded; counts what it is.
+    fn is_footage(&self, pad: &gst::Pad, frame: &gst::BufferRef, is_key: bool) -> bool {
+        if self.picture.has_changed() || self.went_back().is_some() {
+            return false;
+        }
+        let at = running_time(pad, frame.pts());
+        if !self.picture.is_in(frame) || (is_key && at.is_none()) {
+            // to record it would call a hole footage, or footage of no time
+            self.complain();
+            return false;
+        }
+        if at.is_some_and(|at| self.has_gone_back(at)) {
+            return false;
+        }
+        if is_key {
+            self.keyframes.fetch_add(1, Ordering::Relaxed);
+        }
+        // joined in the middle of a GOP: nothing could decode these, and a segment must begin with a keyframe
+        self.keyframes.load(Ordering::Relaxed) > 0
     }
 
     /// A frame came from the camera.
@@ -105,7 +131,7 @@ pub fn build(
     control_url_fix: bool,
     opener: Opener,
 ) -> Result<CameraPipeline> {
-    let (pipeline, src, sink) = parse(description, origin)?;
+    let Parsed { pipeline, src, muxer } = parse(description, origin)?;
     let offer = source::prepare(&src, camera, codec, control_url_fix);
     let counters = Arc::new(Counters::default());
     let feed = src.downcast_ref::<gst_app::AppSrc>().map(|entry| Feed {
@@ -119,22 +145,13 @@ pub fn build(
         count_packets(&src, &counters);
         opener.camera_clock().watch(&src);
     }
-    let sink_pad =
-        sink.static_pad("video").or_else(|| sink.sink_pads().first().cloned()).ok_or_else(|| {
-            Error::new(
-                Kind::Pipeline,
-                format!("{origin}: nothing is linked to hlssink2 name=sink; link video to it"),
-            )
-        })?;
-    count_frames(&sink_pad, &counters);
+    let keyframes = if encodes(&pipeline) { Keyframes::OnDemand } else { Keyframes::AsTheyCome };
+    follow_frames(&muxer.video, &counters, Cutter::new(camera.capture.segment_duration, keyframes));
     drain_appsinks(&pipeline);
     let open = SharedOpen::default();
-    configure_sink(&pipeline, &sink, &camera.capture)?;
-    opener.connect(&pipeline, &sink, open.clone())?;
+    muxer.write(&pipeline, opener, open.clone());
     let bus = pipeline.bus().ok_or_else(|| Error::new(Kind::Internal, "build pipeline: it has no bus"))?;
-    // the last `closed` messages are read after Null
-    pipeline.set_auto_flush_bus(false);
-    Ok(CameraPipeline { pipeline, bus, src, sink_pad, offer, feed, counters, open })
+    Ok(CameraPipeline { pipeline, bus, src, sink_pad: muxer.video, offer, feed, counters, open })
 }
 
 impl Drop for CameraPipeline {
@@ -159,8 +176,15 @@ fn drain_appsinks(pipeline: &gst::Pipeline) {
     }
 }
 
-/// Parses the text and finds `src` and `sink`; says which Debian package a missing element is in.
-pub fn parse(description: &str, origin: &str) -> Result<(gst::Pipeline, gst::Element, gst::Element)> {
+/// A text as elements.
+pub struct Parsed {
+    pub pipeline: gst::Pipeline,
+    pub src: gst::Element,
+    pub muxer: Muxer,
+}
+
+/// Parses the text, finds `src`, and puts a muxer in the place of `sink`; says which Debian package a missing element is in.
+pub fn parse(description: &str, origin: &str) -> Result<Parsed> {
     let mut context = gst::ParseContext::new();
     let parsed = gst::parse::launch_full(description, Some(&mut context), gst::ParseFlags::FATAL_ERRORS);
     let parsed = parsed.map_err(|error| {
@@ -193,7 +217,10 @@ pub fn parse(description: &str, origin: &str) -> Result<(gst::Pipeline, gst::Ele
     )?;
     let sink = named("sink", "end the text with: hlssink2 name=sink")?;
     match sink.factory().map(|factory| factory.name().to_string()) {
-        Some(factory) if factory == "hlssink2" => Ok((pipeline, src, sink)),
+        Some(factory) if factory == "hlssink2" => {
+            let muxer = cut::replace(&sink, origin)?;
+            Ok(Parsed { pipeline, src, muxer })
+        }
         other => Err(Error::new(
             Kind::Config,
             format!(
@@ -202,25 +229,6 @@ pub fn parse(description: &str, origin: &str) -> Result<(gst::Pipeline, gst::Ele
             ),
         )),
     }
-}
-
-/// How segments are cut and leave the muxer.
-pub fn configure_sink(pipeline: &gst::Pipeline, sink: &gst::Element, capture: &CaptureConfig) -> Result<()> {
-    let target = capture.segment_duration;
-    sink.set_property("target-duration", u32::try_from(target.as_secs()).unwrap_or(u32::MAX));
-    // the default of 10 would delete files behind our back
-    sink.set_property("max-files", 0u32);
-    let muxer = splitmuxsink(sink)?.property::<Option<gst::Element>>("muxer");
-    if let Some(muxer) = muxer.filter(|muxer| muxer.has_property("alignment")) {
-        muxer.set_property("alignment", PACKETS_AT_ONCE);
-    }
-    if !encodes(pipeline) {
-        // after target-duration, which sets the same value
-        let longest = target + KEYFRAME_SLACK;
-        splitmuxsink(sink)?
-            .set_property("max-size-time", u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX));
-    }
-    Ok(())
 }
 
 /// An encoder of ours puts keyframes exactly where segments end; a camera does not.
@@ -250,41 +258,30 @@ fn count_packets(src: &gst::Element, counters: &Arc<Counters>) {
 /// standard error of each that it finds gone.
 const LET_GO: gst::PadProbeReturn = gst::PadProbeReturn::Handled;
 
-fn count_frames(pad: &gst::Pad, counters: &Arc<Counters>) {
+/// Counts what goes into the muxer, and takes out what is no footage.
+fn follow_frames(pad: &gst::Pad, counters: &Arc<Counters>, cutter: Cutter) {
     let of_events = counters.clone();
     pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-        match info.event().map(|event| event.view()) {
-            Some(gst::EventView::Eos(_)) => of_events.ended.store(true, Ordering::Relaxed),
-            Some(gst::EventView::Caps(caps)) => of_events.picture.note(caps.caps()),
-            _ => {}
+        if let Some(gst::EventView::Caps(caps)) = info.event().map(|event| event.view()) {
+            of_events.picture.note(caps.caps());
         }
         gst::PadProbeReturn::Ok
     });
     let counters = counters.clone();
-    let last = Mutex::new(None);
+    let (before, last_pts) = (Mutex::new(None), Mutex::new(None));
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-        if counters.picture.has_changed() {
-            return LET_GO;
-        }
-        if info.buffer().is_some_and(|frame| !counters.picture.is_in(frame)) {
-            // to record it would call a hole footage
-            counters.complain();
-            return LET_GO;
-        }
-        let is_key =
-            info.buffer().is_some_and(|buffer| !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT));
-        if is_key {
-            counters.keyframes.fetch_add(1, Ordering::Relaxed);
-        } else if counters.keyframes.load(Ordering::Relaxed) == 0 {
-            // joined in the middle of a GOP: nothing could decode these, and a segment must begin with a keyframe
+        let Some(frame) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
+        let is_key = !frame.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        remember_pts(frame, is_key, &last_pts);
+        if !counters.is_footage(pad, frame, is_key) {
             return LET_GO;
         }
         counters.frames.fetch_add(1, Ordering::Relaxed);
-        let time = info.buffer().and_then(|buffer| buffer.dts_or_pts());
-        if let Some(at) = running_time(pad, time) {
-            counters.last_frame_ns.store(at.nseconds(), Ordering::Relaxed);
+        if let (true, Some(at)) = (is_key, running_time(pad, frame.pts())) {
+            cutter.keyframe(pad, at);
         }
-        let before = last.lock().unwrap_or_else(PoisonError::into_inner).replace(time);
+        let time = frame.dts_or_pts();
+        let before = before.lock().unwrap_or_else(PoisonError::into_inner).replace(time);
         if let (Some(time), Some(Some(before))) = (time, before)
             && time > before
         {
@@ -294,8 +291,34 @@ fn count_frames(pad: &gst::Pad, counters: &Arc<Counters>) {
     });
 }
 
+/// Texts without a caps filter hand frames over in pieces, of which the first alone has a time; the keyframe may be another.
+fn remember_pts(piece: &mut gst::Buffer, is_key: bool, last: &Mutex<Option<gst::ClockTime>>) {
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    match (piece.pts(), *last) {
+        (None, Some(pts)) if is_key => piece.make_mut().set_pts(pts),
+        (None, _) => {}
+        (pts, _) => *last = pts,
+    }
+}
+
 /// Encoders count from elsewhere than zero, and say so in the segment event.
 fn running_time(pad: &gst::Pad, time: Option<gst::ClockTime>) -> Option<gst::ClockTime> {
     let event = pad.sticky_event::<gst::event::Segment>(0)?;
     event.segment().downcast_ref::<gst::ClockTime>()?.to_running_time(time?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_goes_back_is_told_from_frames_in_another_order() {
+        let counters = Counters::default();
+        let gone_back = |ms| counters.has_gone_back(gst::ClockTime::from_mseconds(ms));
+        assert!(![5_000, 5_200, 5_066, 5_133, 4_300, 9_000].into_iter().any(gone_back));
+        assert_eq!((counters.went_back(), counters.end()), (None, Duration::from_secs(9)));
+        assert!(gone_back(6_500));
+        assert_eq!(counters.went_back(), Some(Duration::from_millis(2_500)));
+        assert_eq!(counters.end(), Duration::from_secs(9), "the segment ends with what was recorded");
+    }
 }

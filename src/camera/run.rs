@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::pipeline::CameraPipeline;
 use super::receive::Reception;
 use super::rows::Rows;
-use super::segments::{self, lock_open, running_time};
+use super::segments::{self, lock_open};
 use super::source::{Offer, keep_alive};
 use super::state::{Machine, Verdict};
 use super::tap::Tap;
@@ -22,7 +22,7 @@ use crate::shutdown::Shutdown;
 use crate::stills;
 
 /// How often counters and the stop signal are looked at while the bus is quiet.
-const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(250);
 /// Below half of the usual RTSP session timeout of 60 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(25);
 /// The tail segment closes within milliseconds of EOS, unless something hangs.
@@ -99,8 +99,10 @@ impl Run<'_> {
             }
             // a live camera never ends: it was lost, or it hung up
             gst::MessageView::Eos(_) => Some(self.why_ended()),
-            gst::MessageView::Element(element) => {
-                element.structure().and_then(|structure| self.fragment(structure))
+            // a segment has begun, or somebody wants to watch
+            gst::MessageView::Application(_) => {
+                self.note_codec();
+                None
             }
             gst::MessageView::Latency(_) => {
                 // failing to recalculate leaves the old latency, which only matters to synchronised sinks
@@ -124,36 +126,14 @@ impl Run<'_> {
         codec_mismatch(&self.facts(&self.offer())).or(told).unwrap_or(Failure::Ended)
     }
 
-    /// `splitmuxsink-fragment-opened` and `-closed`.
-    fn fragment(&mut self, structure: &gst::StructureRef) -> Option<Failure> {
-        let at = running_time(structure);
-        match structure.name().as_str() {
-            "splitmuxsink-fragment-opened" => {
-                let mut open = lock_open(&self.parts.open);
-                if let Some(segment) = open.iter_mut().find(|segment| segment.opened_at.is_none()) {
-                    segment.opened_at = at.or(Some(Duration::ZERO));
-                }
-                drop(open);
-                self.note_codec();
-                None
-            }
-            "splitmuxsink-fragment-closed" => {
-                let (segment, is_last) = {
-                    let mut open = lock_open(&self.parts.open);
-                    (open.pop_front()?, open.is_empty())
-                };
-                let mut closed_at = at.or(segment.opened_at).unwrap_or_default();
-                // after EOS also the segment before the tail may be closed with no other one open yet: long groups of
-                // pictures are held back until then
-                let counters = &self.parts.counters;
-                let is_tail = is_last && counters.has_ended() && closed_at >= counters.last_frame_at();
-                if is_tail {
-                    // no next frame says when the last one ends: splitmuxsink tells its beginning
-                    closed_at += self.parts.counters.frame_time();
-                }
-                self.close(segment, closed_at)
-            }
-            _ => None,
+    /// Rows of the segments that are written to their end.
+    fn close_whole(&mut self) -> Option<Failure> {
+        let mut failure = None;
+        loop {
+            let whole = lock_open(&self.parts.open).take_whole();
+            let Some(segment) = whole else { return failure };
+            let closed = self.close(segment);
+            failure = failure.or(closed);
         }
     }
 
@@ -164,22 +144,22 @@ impl Run<'_> {
         }
     }
 
-    fn close(&mut self, segment: segments::OpenSegment, closed_at: Duration) -> Option<Failure> {
-        let (row, failure) = segments::close(segment, closed_at, self.rows.camera(), self.id);
+    fn close(&mut self, segment: segments::OpenSegment) -> Option<Failure> {
+        let (row, failure) = segments::close(segment, self.rows.camera(), self.id);
         if let Some(row) = row {
             self.rows.add(row);
         }
         failure
     }
 
-    /// What no message tells: stalls, streams of another codec, files that cannot be written.
+    /// What no message tells: segments that are whole, stalls, streams of another codec, files that cannot be written.
     fn look(&mut self, machine: &mut Machine) -> Option<Failure> {
-        let broken = lock_open(&self.parts.open).iter().find_map(|segment| match &segment.file {
-            Ok(file) => file.write_error().map(Failure::Disk),
-            Err(error) => Some(Failure::Disk(error.to_string())),
-        });
-        if broken.is_some() {
-            return broken;
+        let broken = lock_open(&self.parts.open).write_error();
+        if let Some(error) = broken {
+            return Some(Failure::Disk(error));
+        }
+        if let Some(failure) = self.close_whole() {
+            return Some(failure);
         }
         self.rows.flush_when_due();
         if let Some(tap) = &mut self.tap {
@@ -197,6 +177,10 @@ impl Run<'_> {
         }
         if let Some(what) = self.parts.counters.changed() {
             return Some(Failure::Changed(what));
+        }
+        if let Some(by) = self.parts.counters.went_back() {
+            let what = format!("its time stamps went back by {:.1} s", by.as_secs_f64());
+            return Some(Failure::Broken(what));
         }
         match machine.tick(self.parts.counters.seen(), self.epoch.elapsed()) {
             Verdict::GoOn => None,
@@ -221,16 +205,13 @@ impl Run<'_> {
         }
     }
 
-    /// EOS into hlssink2, so that the tail segment is closed on every way out; then Null. What GStreamer did not
-    /// close is closed here: its frames are on disk all the same.
+    /// EOS into the muxer, so that it hands over what it has; then Null, and the tail becomes a row on every way out.
     fn finish(mut self) -> Option<Failure> {
         // viewers first: what closes the tail is not for them
         self.tap = None;
-        let mut failure = None;
-        let has_ended = self.parts.counters.has_ended();
         let eos = (self.parts.counters.seen().frames > 0).then(|| send_eos(&self.parts.sink_pad)).flatten();
         if eos.is_some() {
-            failure = self.await_tail(has_ended);
+            self.await_tail();
         }
         if let Some(reception) = self.reception.take() {
             reception.stop();
@@ -240,61 +221,20 @@ impl Run<'_> {
             // nothing to learn from a helper that only sends an event
             let _ = eos.join();
         }
-        while let Some(message) = self.parts.bus.pop() {
-            if let gst::MessageView::Element(element) = message.view() {
-                let closed = element.structure().and_then(|structure| self.fragment(structure));
-                failure = failure.or(closed);
-            }
-        }
-        let left: Vec<_> = lock_open(&self.parts.open).drain(..).collect();
+        let left = lock_open(&self.parts.open).take_rest(self.parts.counters.end());
+        let mut failure = None;
         for segment in left {
-            let closed = self.close_unfinished(segment);
+            let closed = self.close(segment);
             failure = failure.or(closed);
         }
         failure
     }
 
-    fn await_tail(&mut self, has_ended: bool) -> Option<Failure> {
+    fn await_tail(&self) {
         let deadline = Instant::now() + TAIL_LIMIT;
-        let mut failure = None;
-        // where the camera ended the stream itself, the tail is closed and its messages were read already
-        let mut closed_one = has_ended;
-        while Instant::now() < deadline {
-            let Some(message) = self.parts.bus.timed_pop(TICK) else {
-                // pipelines with more sinks never post EOS here; a quiet bus after the last close is the end
-                if closed_one && lock_open(&self.parts.open).is_empty() {
-                    break;
-                }
-                continue;
-            };
-            match message.view() {
-                gst::MessageView::Eos(_) => break,
-                gst::MessageView::Element(element) => {
-                    let Some(structure) = element.structure() else { continue };
-                    closed_one |= structure.name() == "splitmuxsink-fragment-closed";
-                    let closed = self.fragment(structure);
-                    failure = failure.or(closed);
-                }
-                _ => {}
-            }
+        while !lock_open(&self.parts.open).has_ended() && Instant::now() < deadline {
+            // a message says that it has; there is nothing to read in it
+            let _ = self.parts.bus.timed_pop(TICK);
         }
-        failure
-    }
-
-    fn close_unfinished(&mut self, segment: segments::OpenSegment) -> Option<Failure> {
-        let Ok(file) = &segment.file else { return None };
-        let path = file.path().to_owned();
-        let (row, failure) = segments::close(segment, Duration::ZERO, self.rows.camera(), self.id);
-        if let Some(mut row) = row {
-            match super::inspect::inspect(&path) {
-                Ok(inspected) if inspected.frames > 0 => {
-                    row.duration = inspected.duration;
-                    self.rows.add(row);
-                }
-                // recovery looks at it again and keeps it aside
-                _ => log::warn!("[{}] {} holds nothing that plays", self.rows.camera(), path.display()),
-            }
-        }
-        failure
     }
 }

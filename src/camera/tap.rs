@@ -3,7 +3,7 @@
 //! Made with the pipeline of a run and driven by its loop. While somebody watches, a probe on the sink's pad passes
 //! each frame on, by reference, to a small pipeline of its own that only brings it into the form of MP4. Nothing is
 //! linked into the recording's pipeline or out of it, so the recording cannot notice: no state, no error and no
-//! full queue of the live part reaches it. Works for every text that ends in `hlssink2 name=sink`.
+//! full queue of the live part reaches it. Works for every text.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

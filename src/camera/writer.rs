@@ -7,12 +7,15 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
-/// mpegtsmux hands over one 188-byte packet at a time; the disk gets them in pieces of this size.
+/// Packets come a frame at a time; the disk gets them in pieces of this size.
 const BUFFER_BYTES: usize = 128 * 1024;
+/// The most footage that waits in memory for a piece to be full: what a kill of the program costs.
+const LATEST: Duration = Duration::from_secs(1);
 /// One packet of a transport stream.
 const PACKET_BYTES: usize = 188;
 
@@ -39,6 +42,8 @@ struct Open {
     /// `None` once closed; what comes then is let go.
     file: Option<File>,
     buffer: Vec<u8>,
+    /// When the buffer went to disk.
+    flushed: Instant,
     bytes: u64,
     md5: Md5,
     sha256: Sha256,
@@ -51,6 +56,7 @@ pub fn create(path: &Path) -> io::Result<(SegmentWriter, SegmentFile)> {
     let open = Open {
         file: Some(file),
         buffer: Vec::with_capacity(BUFFER_BYTES),
+        flushed: Instant::now(),
         bytes: 0,
         md5: Md5::new(),
         sha256: Sha256::new(),
@@ -60,19 +66,25 @@ pub fn create(path: &Path) -> io::Result<(SegmentWriter, SegmentFile)> {
     Ok((SegmentWriter(open.clone()), SegmentFile { open, path: path.into() }))
 }
 
-impl Write for SegmentWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+impl SegmentWriter {
+    /// Packets that leave the muxer together. They go to disk when the buffer is full, and at least once a second.
+    pub fn write<P: AsRef<[u8]>>(&self, packets: impl IntoIterator<Item = P>) {
         let mut open = lock(&self.0);
-        if open.buffer.len() + bytes.len() > BUFFER_BYTES {
+        for packet in packets {
+            let bytes = packet.as_ref();
+            if open.buffer.len() + bytes.len() > BUFFER_BYTES {
+                open.flush_buffer();
+            }
+            open.buffer.extend_from_slice(bytes);
+        }
+        if open.flushed.elapsed() >= LATEST {
             open.flush_buffer();
         }
-        open.buffer.extend_from_slice(bytes);
-        Ok(bytes.len())
     }
 
-    /// Nothing: the buffer goes to disk when it is full and when the file is closed.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    /// Nothing more will come.
+    pub fn finish(self) {
+        lock(&self.0).flush_buffer();
     }
 }
 
@@ -150,6 +162,7 @@ impl Open {
             }
         }
         self.buffer.clear();
+        self.flushed = Instant::now();
     }
 }
 
@@ -165,9 +178,9 @@ mod tests {
     fn hashes_and_size_are_those_of_the_file_on_disk() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("segment_1.ts");
-        let (mut writer, file) = create(&path).unwrap();
+        let (writer, file) = create(&path).unwrap();
         for n in 0..5_000u32 {
-            writer.write_all(&[n as u8; 188]).unwrap();
+            writer.write([[n as u8; 188]]);
         }
         let closed = file.close().unwrap();
         let disk = std::fs::read(&path).unwrap();
@@ -176,6 +189,23 @@ mod tests {
         assert_eq!(closed.md5, <[u8; 16]>::from(Md5::digest(&disk)));
         assert_eq!(closed.sha256, <[u8; 32]>::from(Sha256::digest(&disk)));
         assert!(closed.write_error.is_none());
+    }
+
+    #[test]
+    fn what_was_written_is_on_disk_within_a_second_and_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("segment_1.ts");
+        let (writer, _file) = create(&path).unwrap();
+        let on_disk = || std::fs::metadata(&path).unwrap().len();
+        writer.write([[1; 188]]);
+        assert_eq!(on_disk(), 0);
+        lock(&writer.0).flushed = Instant::now().checked_sub(LATEST).unwrap();
+        writer.write([[2; 188]]);
+        assert_eq!(on_disk(), 2 * 188);
+        writer.write([[3; 188]]);
+        assert_eq!(on_disk(), 2 * 188);
+        writer.finish();
+        assert_eq!(on_disk(), 3 * 188);
     }
 
     #[test]
@@ -192,10 +222,10 @@ mod tests {
     fn what_comes_after_the_close_is_let_go_without_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("segment_1.ts");
-        let (mut writer, file) = create(&path).unwrap();
-        writer.write_all(b"abc").unwrap();
+        let (writer, file) = create(&path).unwrap();
+        writer.write([b"abc"]);
         file.close().unwrap();
-        writer.write_all(&vec![0; 2 * BUFFER_BYTES]).unwrap();
+        writer.write([vec![0; 2 * BUFFER_BYTES]]);
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
     }
 
@@ -206,16 +236,17 @@ mod tests {
         let open = Open {
             file: Some(file),
             buffer: Vec::new(),
+            flushed: Instant::now(),
             bytes: 0,
             md5: Md5::new(),
             sha256: Sha256::new(),
             error: None,
         };
         let open = Arc::new(Mutex::new(open));
-        let mut writer = SegmentWriter(open.clone());
+        let writer = SegmentWriter(open.clone());
         let file = SegmentFile { open, path: "/dev/full".into() };
         for _ in 0..3 {
-            writer.write_all(&vec![0; BUFFER_BYTES]).unwrap();
+            writer.write([vec![0; BUFFER_BYTES]]);
         }
         assert!(file.write_error().is_some_and(|error| error.contains("No space left")));
     }
@@ -260,11 +291,9 @@ mod tests {
     fn a_file_that_the_disk_cut_off_is_what_its_hashes_say() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("segment_1.ts");
-        let (mut writer, file) = create(&path).unwrap();
+        let (writer, file) = create(&path).unwrap();
         let (frame, more) = (packet(true, true, 0), packet(false, false, 0));
-        for packet in [&frame, &more, &frame, &more] {
-            writer.write_all(packet).unwrap();
-        }
+        writer.write([&frame, &more, &frame, &more]);
         {
             let mut open = lock(&file.open);
             open.flush_buffer();
@@ -273,7 +302,7 @@ mod tests {
             raw.write_all(&more[..100]).unwrap();
             open.error = Some(io::ErrorKind::StorageFull.into());
         }
-        writer.write_all(&frame).unwrap();
+        writer.write([&frame]);
         let closed = file.close().unwrap();
         let disk = std::fs::read(&path).unwrap();
         assert_eq!(disk.len(), 2 * PACKET_BYTES);

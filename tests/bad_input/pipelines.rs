@@ -50,6 +50,14 @@ fn another_sink_than_hlssink2_is_refused() {
 }
 
 #[test]
+fn what_no_segment_can_hold_is_refused_at_the_sink() {
+    let line = refused(&format!("{SOURCE} {{{{parse}}}} ! {{{{decoder}}}} ! hlssink2 name=sink"), 78);
+    says(&line, &["gate", "my.launch", "could not link decoder to sink"]);
+    let line = refused(&format!("{SOURCE} {{{{parse}}}} ! fakesink hlssink2 name=sink"), 78);
+    says(&line, &["gate", "my.launch", "nothing is linked to hlssink2 name=sink"]);
+}
+
+#[test]
 fn a_text_without_its_source_or_sink_says_which_name_is_missing() {
     says(&refused("rtspsrc ! {{depay}} ! {{parse}} ! hlssink2 name=sink", 78), &["name=src"]);
     says(&refused(&format!("{SOURCE} {{{{parse}}}} ! hlssink2"), 78), &["name=sink"]);

@@ -15,8 +15,8 @@ const START: Duration = Duration::from_secs(20);
 /// Uploads that are just slow stay below this.
 const BACKLOG_AGE: Duration = Duration::from_secs(600);
 
-/// Two of the longest groups of pictures that cameras send: a segment is closed when the group after it is complete.
-const GROUPS: Duration = Duration::from_secs(40);
+/// The longest group of pictures that cameras send: a segment can only end where the next one begins.
+const GROUP: Duration = Duration::from_secs(20);
 
 /// How a camera counts for the verdict.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,7 @@ fn recording(
 ) -> (Counts, Option<String>) {
     let newest = facts.stats.iter().find(|stats| stats.camera == camera.name).and_then(|s| s.newest_end);
     let without = newest.map_or(in_state, |end| facts.now.since(end).min(in_state));
-    let late = if notice.hearsay { Duration::from_secs(10) } else { GROUPS };
+    let late = if notice.hearsay { Duration::from_secs(10) } else { GROUP };
     if without <= camera.segment_duration * 3 + late {
         return (Counts::Records, None);
     }

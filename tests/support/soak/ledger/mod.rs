@@ -12,9 +12,9 @@ mod tests;
 
 pub use spans::Span;
 
-/// What a kill costs at most: two seconds of open segment, the group of pictures that waits in memory behind it, and the
-/// moment that closing a file takes a machine that has much to do.
-pub const KILL_MS: i64 = 5000;
+/// What a kill costs at most: the second that waits in memory for the disk, the frames that are on their way, and a second
+/// for a machine that has much to do.
+pub const KILL_MS: i64 = 2500;
 /// Clocks are read a little apart: shorter holes are none.
 const NO_HOLE_MS: i64 = 150;
 /// The file of an adopted segment names its start to the second only.
