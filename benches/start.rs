@@ -15,7 +15,7 @@ const AWAY: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Start {
     pub gop_s: f64,
-    /// Bytes of footage leave the muxer in whole GOPs, so this holds a GOP.
+    /// Until the camera's first keyframe, and the second at most that footage waits in memory.
     pub first_bytes_s: Vec<f64>,
     /// From the camera's return to the state `recording`, after five seconds without it.
     pub recording_again_s: Vec<f64>,
