@@ -125,8 +125,7 @@ pub fn is_hardware(element: &str) -> bool {
     element.starts_with("v4l2")
 }
 
-/// Frames between keyframes: one second, so that a segment closes one second after its last frame and never
-/// later than the mission's two.
+/// Frames between keyframes: one second, so that segments of any length end at one, and who joins live sees a picture soon.
 pub fn gop(capture: &CaptureConfig) -> u32 {
     capture.framerate.max(1)
 }
