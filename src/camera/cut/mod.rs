@@ -2,7 +2,7 @@
 //!
 //! hlssink2 holds each group of pictures back until the next one begins: a megabyte of memory and two seconds of footage of
 //! every camera, which a power cut takes. So only its place is kept. Before a keyframe that begins a segment goes the event
-//! "force key unit"; the muxer repeats its tables there and hands the event on, and the next keyframe that comes out begins a file.
+//! "force key unit"; the muxer repeats its tables there and hands the event on, and what comes out behind it is the next file's.
 //!
 //! On GStreamer's threads: [`Cutter`] on that of the frames, the rest on the muxer's.
 
@@ -16,18 +16,16 @@ use super::writer::SegmentWriter;
 use crate::error::{Error, Kind, Result};
 pub use rule::Keyframes;
 use rule::Rule;
-use seam::Seam;
 
 mod rule;
-mod seam;
 
 /// The event's name in GStreamer (gst-plugins-base, `video-event.c`).
 const FORCE_KEY_UNIT: &str = "GstForceKeyUnit";
 /// Ends the wait of the camera's thread for its next message: a segment has begun, and ended the one before.
 const WAKE: &str = "segment";
-/// Packets of 188 bytes that leave the muxer as one piece: one by one, each is an object to be passed on, read and freed, 2700
-/// times a second at 4 Mbit/s. Those that are left over wait for the next frame, so not too many.
-const PACKETS_AT_ONCE: i32 = 16;
+/// Packets leave the muxer as a list, all of a frame at once. Several packets to a piece would cost as much, and leave some of each
+/// frame behind for the next.
+const WHOLE_FRAMES: i32 = 0;
 
 /// What stands in the place of hlssink2.
 pub struct Muxer {
@@ -47,7 +45,7 @@ pub fn replace(sink: &gst::Element, origin: &str) -> Result<Muxer> {
     let bin = sink.parent().and_downcast::<gst::Bin>();
     let bin = bin.ok_or_else(|| wrong(Kind::Internal, "hlssink2 is in no pipeline"))?;
     let (muxer, end) = (make("mpegtsmux", origin)?, make("fakesink", origin)?);
-    muxer.set_property("alignment", PACKETS_AT_ONCE);
+    muxer.set_property("alignment", WHOLE_FRAMES);
     for property in ["sync", "async", "enable-last-sample"] {
         end.set_property(property, false);
     }
@@ -118,21 +116,14 @@ struct Output {
     opener: Opener,
     pipeline: glib::WeakRef<gst::Pipeline>,
     open: SharedOpen,
-    files: Mutex<Files>,
-}
-
-#[derive(Default)]
-struct Files {
     /// `None` before the first segment, and while a file could not be created.
-    writer: Option<SegmentWriter>,
-    /// Of the segment that is about to begin, at this running time.
-    seam: Option<(gst::ClockTime, Seam)>,
+    writer: Mutex<Option<SegmentWriter>>,
 }
 
 impl Muxer {
     pub fn write(&self, pipeline: &gst::Pipeline, opener: Opener, open: SharedOpen) {
         let output =
-            Arc::new(Output { opener, pipeline: pipeline.downgrade(), open, files: Mutex::default() });
+            Arc::new(Output { opener, pipeline: pipeline.downgrade(), open, writer: Mutex::default() });
         let mask =
             gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST | gst::PadProbeType::EVENT_DOWNSTREAM;
         self.output.add_probe(mask, move |_, info| match &info.data {
@@ -155,36 +146,21 @@ impl Muxer {
 
 impl Output {
     fn write<'a>(&self, packets: impl IntoIterator<Item = &'a gst::BufferRef>) {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut packets = packets.into_iter().filter_map(|packets| packets.map_readable().ok());
-        while let Some((at, mut seam)) = files.seam.take() {
-            let Some(more) = packets.next() else {
-                files.seam = Some((at, seam));
-                return;
-            };
-            match seam.take(&more) {
-                Some((before, after)) => self.begin(&mut files, at, &before, &after),
-                None => files.seam = Some((at, seam)),
-            }
-        }
-        if let Some(writer) = &files.writer {
-            writer.write(packets);
+        if let Some(writer) = &*self.writer.lock().unwrap_or_else(PoisonError::into_inner) {
+            writer.write(packets.into_iter().filter_map(|packet| packet.map_readable().ok()));
         }
     }
 
     fn follow(&self, event: &gst::Event) {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         match event.view() {
             gst::EventView::CustomDownstream(event) => {
                 let begins = event.structure().filter(|structure| structure.name() == FORCE_KEY_UNIT);
                 if let Some(at) = begins.and_then(|structure| structure.get("running-time").ok()) {
-                    self.settle(&mut files);
-                    files.seam = Some((at, Seam::default()));
+                    self.begin(at);
                 }
             }
             gst::EventView::Eos(_) => {
-                self.settle(&mut files);
-                files.finish();
+                self.change(None);
                 lock_open(&self.open).end();
                 self.wake();
             }
@@ -192,42 +168,28 @@ impl Output {
         }
     }
 
-    /// Nothing more comes of a segment that has just begun.
-    fn settle(&self, files: &mut Files) {
-        if let Some((at, seam)) = files.seam.take() {
-            self.begin(files, at, &[], &seam.into_held());
-        }
-    }
-
     /// The segment before ends where this one begins.
-    fn begin(&self, files: &mut Files, at: gst::ClockTime, before: &[u8], after: &[u8]) {
-        if let Some(writer) = &files.writer {
-            writer.write([before]);
-        }
-        files.finish();
+    fn begin(&self, at: gst::ClockTime) {
         let Some(pipeline) = self.pipeline.upgrade() else { return };
         let (segment, writer) = self.opener.open(&pipeline, at);
-        if let Some(writer) = &writer {
-            writer.write([after]);
-        }
-        files.writer = writer;
+        self.change(writer);
         lock_open(&self.open).begin(segment);
         self.wake();
+    }
+
+    /// The file before is whole on disk when the camera's thread hears of it, which may have much to do.
+    fn change(&self, writer: Option<SegmentWriter>) {
+        let before =
+            std::mem::replace(&mut *self.writer.lock().unwrap_or_else(PoisonError::into_inner), writer);
+        if let Some(before) = before {
+            before.finish();
+        }
     }
 
     fn wake(&self) {
         if let Some(bus) = self.pipeline.upgrade().and_then(|pipeline| pipeline.bus()) {
             // a bus that is flushing has nobody who waits
             let _ = bus.post(gst::message::Application::new(gst::Structure::new_empty(WAKE)));
-        }
-    }
-}
-
-impl Files {
-    /// The file is whole on disk when the camera's thread hears of it, which may have much to do.
-    fn finish(&mut self) {
-        if let Some(writer) = self.writer.take() {
-            writer.finish();
         }
     }
 }
