@@ -148,9 +148,11 @@ fn vlc_and_hls_js_play_by_password_and_by_link_until_it_is_revoked() {
         }
         video_stream(file.to_str().unwrap())["nb_read_frames"].as_str().unwrap_or("0").parse::<u32>().unwrap()
     };
+    // a machine that has much to do may use up VLC's seconds before the first picture
+    let plays = |url: &str| eventually(LIMIT, "VLC to play", || played(url) > 30);
     let address = |path: &str| format!("http://vic:{PASSWORD}@{server}{path}");
     for path in ["/live.m3u8", "/cameras/gate/recent.m3u8", "/cameras/gate/live.mp4"] {
-        assert!(played(&address(path)) > 30, "{path}");
+        plays(&address(path));
     }
 
     let said = done(&workspace, &["share", "add", "--hours", "1", "--note", "the neighbour"], "");
@@ -158,7 +160,7 @@ fn vlc_and_hls_js_play_by_password_and_by_link_until_it_is_revoked() {
         said.lines().filter_map(|line| line.split_once("?token=")).map(|(_, token)| token).collect();
     assert!(tokens.len() == 2 && tokens[0] == tokens[1] && tokens[0].len() == 43, "{said}");
     let link = |file: &str| format!("http://{server}/cameras/gate/{file}?token={}", tokens[0]);
-    assert!(played(&link("recent.m3u8")) > 30);
+    plays(&link("recent.m3u8"));
 
     // hls.js on another site
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/players");
