@@ -19,7 +19,8 @@
 //! [`heartbeat`], [`repeats`], [`words`], [`error`]}.
 //!
 //! **Segments** are cut by the program ([`camera`], `cut/`): texts end in `hlssink2 name=sink`, whose place a muxer takes, because
-//! hlssink2 keeps each group of pictures in memory until the next one begins.
+//! hlssink2 keeps each group of pictures in memory until the next one begins. It is the program's own for whole frames of one stream, and
+//! GStreamer's for what else a text links.
 //!
 //! **Live** is a second way out of the same encoded frames, because browsers take MP4. A
 //! probe on the muxer's pad shows each frame to [`live`] while somebody watches; there it becomes a fragment of MP4,

@@ -67,24 +67,50 @@ pub fn create(path: &Path) -> io::Result<(SegmentWriter, SegmentFile)> {
 }
 
 impl SegmentWriter {
-    /// Packets that leave the muxer together. They go to disk when the buffer is full, and at least once a second.
-    pub fn write<P: AsRef<[u8]>>(&self, packets: impl IntoIterator<Item = P>) {
-        let mut open = lock(&self.0);
-        for packet in packets {
-            let bytes = packet.as_ref();
-            if open.buffer.len() + bytes.len() > BUFFER_BYTES {
-                open.flush_buffer();
-            }
-            open.buffer.extend_from_slice(bytes);
-        }
-        if open.flushed.elapsed() >= LATEST {
-            open.flush_buffer();
-        }
+    /// For packets that belong together.
+    pub fn batch(&self) -> Batch<'_> {
+        Batch(lock(&self.0))
     }
 
     /// Nothing more will come.
     pub fn finish(self) {
         lock(&self.0).flush_buffer();
+    }
+}
+
+/// Packets of one frame. They go to disk when the buffer is full, and at least once a second.
+pub struct Batch<'a>(MutexGuard<'a, Open>);
+
+impl Batch<'_> {
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.0.buffer.len() + bytes.len() > BUFFER_BYTES {
+            self.0.flush_buffer();
+        }
+        self.0.buffer.extend_from_slice(bytes);
+    }
+
+    /// What comes from here on is lost, and the segment ends with what is whole.
+    pub fn fail(&mut self, error: io::Error) {
+        self.0.error.get_or_insert(error);
+    }
+}
+
+impl Write for Batch<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        if self.0.flushed.elapsed() >= LATEST {
+            self.0.flush_buffer();
+        }
     }
 }
 
@@ -180,7 +206,7 @@ mod tests {
         let path = folder.path().join("segment_1.ts");
         let (writer, file) = create(&path).unwrap();
         for n in 0..5_000u32 {
-            writer.write([[n as u8; 188]]);
+            writer.batch().push(&[n as u8; 188]);
         }
         let closed = file.close().unwrap();
         let disk = std::fs::read(&path).unwrap();
@@ -197,12 +223,12 @@ mod tests {
         let path = folder.path().join("segment_1.ts");
         let (writer, _file) = create(&path).unwrap();
         let on_disk = || std::fs::metadata(&path).unwrap().len();
-        writer.write([[1; 188]]);
+        writer.batch().push(&[1; 188]);
         assert_eq!(on_disk(), 0);
         lock(&writer.0).flushed = Instant::now().checked_sub(LATEST).unwrap();
-        writer.write([[2; 188]]);
+        writer.batch().push(&[2; 188]);
         assert_eq!(on_disk(), 2 * 188);
-        writer.write([[3; 188]]);
+        writer.batch().push(&[3; 188]);
         assert_eq!(on_disk(), 2 * 188);
         writer.finish();
         assert_eq!(on_disk(), 3 * 188);
@@ -223,9 +249,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("segment_1.ts");
         let (writer, file) = create(&path).unwrap();
-        writer.write([b"abc"]);
+        writer.batch().push(b"abc");
         file.close().unwrap();
-        writer.write([vec![0; 2 * BUFFER_BYTES]]);
+        writer.batch().push(&vec![0; 2 * BUFFER_BYTES]);
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
     }
 
@@ -246,7 +272,7 @@ mod tests {
         let writer = SegmentWriter(open.clone());
         let file = SegmentFile { open, path: "/dev/full".into() };
         for _ in 0..3 {
-            writer.write([vec![0; BUFFER_BYTES]]);
+            writer.batch().push(&vec![0; BUFFER_BYTES]);
         }
         assert!(file.write_error().is_some_and(|error| error.contains("No space left")));
     }
@@ -293,7 +319,7 @@ mod tests {
         let path = folder.path().join("segment_1.ts");
         let (writer, file) = create(&path).unwrap();
         let (frame, more) = (packet(true, true, 0), packet(false, false, 0));
-        writer.write([&frame, &more, &frame, &more]);
+        [&frame, &more, &frame, &more].into_iter().for_each(|packet| writer.batch().push(packet));
         {
             let mut open = lock(&file.open);
             open.flush_buffer();
@@ -302,7 +328,7 @@ mod tests {
             raw.write_all(&more[..100]).unwrap();
             open.error = Some(io::ErrorKind::StorageFull.into());
         }
-        writer.write([&frame]);
+        writer.batch().push(&frame);
         let closed = file.close().unwrap();
         let disk = std::fs::read(&path).unwrap();
         assert_eq!(disk.len(), 2 * PACKET_BYTES);
