@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::stream::try_unfold;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
@@ -150,7 +150,7 @@ fn unsatisfiable(length: u64) -> Answer {
 /// The bytes of `part`, one chunk in memory at a time.
 fn chunks(file: File, part: Range<u64>) -> Body {
     let file = Arc::new(file);
-    let stream = try_unfold(part, move |part| {
+    let stream = try_unfold((part, BytesMut::new()), move |(part, mut buffer)| {
         let file = file.clone();
         async move {
             let size = CHUNK_BYTES.min(part.end.saturating_sub(part.start));
@@ -158,12 +158,13 @@ fn chunks(file: File, part: Range<u64>) -> Body {
                 return Ok(None);
             }
             let read = move || {
-                let mut chunk = vec![0; usize::try_from(size).map_err(io::Error::other)?];
-                file.read_exact_at(&mut chunk, part.start)?;
-                Ok::<_, io::Error>(Bytes::from(chunk))
+                // the memory of the chunk before, once that is sent
+                buffer.resize(usize::try_from(size).map_err(io::Error::other)?, 0);
+                file.read_exact_at(&mut buffer, part.start)?;
+                Ok::<_, io::Error>((buffer.split().freeze(), buffer))
             };
-            let chunk = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??;
-            Ok::<_, io::Error>(Some((Frame::data(chunk), part.start + size..part.end)))
+            let (chunk, buffer) = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??;
+            Ok::<_, io::Error>(Some((Frame::data(chunk), (part.start + size..part.end, buffer))))
         }
     });
     BodyExt::boxed_unsync(StreamBody::new(stream))
