@@ -1,5 +1,6 @@
 //! Packets into the file of their segment, and one file after the other.
 
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
@@ -39,6 +40,31 @@ impl Muxer {
             None => output.take_frames(&self.video),
         }
     }
+
+    /// Does the work and lets go of what comes out, for who measures.
+    pub fn rehearse(&self) {
+        if self.packets.is_some() {
+            return;
+        }
+        let packets = Mutex::new(None);
+        let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
+        self.video.add_probe(mask, move |pad, info| {
+            let mut packets = packets.lock().unwrap_or_else(PoisonError::into_inner);
+            match (&info.data, &mut *packets) {
+                (Some(gst::PadProbeData::Buffer(frame)), Some(packets)) => {
+                    // nowhere takes everything
+                    let _ = mux(packets, pad, frame, &mut io::sink());
+                }
+                (Some(gst::PadProbeData::Event(event)), _) => {
+                    if let gst::EventView::Caps(caps) = event.view() {
+                        *packets = packets_for(caps.caps());
+                    }
+                }
+                _ => {}
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
 }
 
 impl Output {
@@ -67,7 +93,7 @@ impl Output {
         let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
         pad.add_probe(mask, move |pad, info| {
             match &info.data {
-                Some(gst::PadProbeData::Buffer(frame)) => self.mux(pad, frame),
+                Some(gst::PadProbeData::Buffer(frame)) => self.write_frame(pad, frame),
                 Some(gst::PadProbeData::Event(event)) => {
                     if let gst::EventView::Caps(caps) = event.view() {
                         self.take_caps(caps.caps());
@@ -81,12 +107,10 @@ impl Output {
     }
 
     fn take_caps(&self, caps: &gst::CapsRef) {
-        let media = caps.structure(0).map(gst::StructureRef::name);
-        let codec = Codec::ALL.into_iter().find(|codec| media.is_some_and(|media| media == codec.media()));
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         // caps come again when something in them changes; another codec ends the run
         if current.packets.is_none() {
-            current.packets = codec.map(Packets::new);
+            current.packets = packets_for(caps);
         }
     }
 
@@ -94,20 +118,21 @@ impl Output {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(writer) = &current.writer {
             let mut batch = writer.batch();
-            packets.into_iter().filter_map(|packet| packet.map_readable().ok()).for_each(|p| batch.push(&p));
+            for packet in packets {
+                match packet.map_readable() {
+                    Ok(packet) => batch.push(&packet),
+                    Err(error) => batch.fail(io::Error::other(error)),
+                }
+            }
         }
     }
 
-    fn mux(&self, pad: &gst::Pad, frame: &gst::BufferRef) {
+    fn write_frame(&self, pad: &gst::Pad, frame: &gst::BufferRef) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let Current { writer: Some(writer), packets: Some(packets) } = &mut *current else { return };
-        let times = Times { pts: running_ns(pad, frame.pts()), dts: running_ns(pad, frame.dts()) };
-        let is_key = !frame.flags().contains(gst::BufferFlags::DELTA_UNIT);
-        // piece by piece: mapping all of it at once would copy it
-        let pieces = frame.iter_memories().filter_map(|piece| piece.map_readable().ok());
         let mut batch = writer.batch();
-        if let Err(error) = packets.write(times, is_key, pieces, &mut batch) {
-            batch.fail(std::io::Error::other(error));
+        if let Err(error) = mux(packets, pad, frame, &mut batch) {
+            batch.fail(error);
         }
     }
 
@@ -151,6 +176,29 @@ impl Output {
             let _ = bus.post(gst::message::Application::new(gst::Structure::new_empty(WAKE)));
         }
     }
+}
+
+fn packets_for(caps: &gst::CapsRef) -> Option<Packets> {
+    let media = caps.structure(0).map(gst::StructureRef::name)?;
+    Codec::ALL.into_iter().find(|codec| media == codec.media()).map(Packets::new)
+}
+
+/// A frame's packets.
+fn mux(
+    packets: &mut Packets,
+    pad: &gst::Pad,
+    frame: &gst::BufferRef,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let times = Times { pts: running_ns(pad, frame.pts()), dts: running_ns(pad, frame.dts()) };
+    let is_key = !frame.flags().contains(gst::BufferFlags::DELTA_UNIT);
+    // piece by piece: mapping all of it at once would copy it
+    let mut unread = Ok(());
+    let pieces = frame
+        .iter_memories()
+        .filter_map(|piece| piece.map_readable().map_err(|error| unread = Err(io::Error::other(error))).ok());
+    packets.write(times, is_key, pieces, out).map_err(io::Error::other)?;
+    unread
 }
 
 /// Of decoding, it may lie before zero.
