@@ -91,14 +91,16 @@ fn forget_old(folder: &Path) -> Result<()> {
     let what = || format!("clean {}", folder.display());
     for entry in folder.read_dir().context(Kind::Disk, what)? {
         let entry = entry.context(Kind::Disk, what)?;
-        let metadata = entry.metadata().context(Kind::Disk, what)?;
-        if metadata.is_dir() {
+        if entry.file_type().context(Kind::Disk, what)?.is_dir() {
             forget_old(&entry.path())?;
             continue;
         }
-        let written = metadata.modified().context(Kind::Disk, what)?;
-        let age = SystemTime::now().duration_since(written).unwrap_or_default();
-        if entry.path().extension().is_some_and(|extension| extension == "ts") && age > OBJECTS_STAY {
+        // the store's own files beside them come and go
+        if entry.path().extension().is_none_or(|extension| extension != "ts") {
+            continue;
+        }
+        let written = entry.metadata().and_then(|file| file.modified()).context(Kind::Disk, what)?;
+        if SystemTime::now().duration_since(written).unwrap_or_default() > OBJECTS_STAY {
             std::fs::remove_file(entry.path()).context(Kind::Disk, what)?;
         }
     }
