@@ -99,6 +99,19 @@ fn h265_is_decoded_where_the_mode_transcodes() {
 }
 
 #[test]
+fn an_encoder_s_segments_have_one_file_each_named_after_their_second() {
+    let (bucket, camera) = (Bucket::new(), camera());
+    let workspace = Workspace::new(Settings::new(&bucket.server).camera("gate", &camera), &bucket.server);
+    let program = Program::start(&workspace);
+    uploaded(&workspace, "gate", 4);
+    drop(program);
+    // parsers and encoders announce the keyframe that was wished, too; a file for that would have taken the name
+    for row in workspace.rows("SELECT file_epoch, start_ms FROM segments") {
+        assert_eq!(row["file_epoch"].as_i64(), row["start_ms"].as_i64().map(|ms| ms / 1000), "{row:?}");
+    }
+}
+
+#[test]
 fn audio_beside_the_video_is_left_out() {
     let bucket = Bucket::new();
     let camera = Camera::start(CameraOptions { audio: true, ..CameraOptions::default() }).unwrap();

@@ -30,7 +30,7 @@ pub struct OpenSegment {
     pub closed_at: Option<Duration>,
 }
 
-/// Segments of a run that are being written or wait to be closed, oldest first. The muxer's thread adds, the camera's takes.
+/// Segments of a run that are being written or wait to be closed, oldest first. The thread that writes packets adds, the camera's takes.
 #[derive(Default)]
 pub struct Open {
     segments: VecDeque<OpenSegment>,

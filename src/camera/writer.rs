@@ -89,8 +89,9 @@ impl Batch<'_> {
         self.0.buffer.extend_from_slice(bytes);
     }
 
-    /// What comes from here on is lost, and the segment ends with what is whole.
+    /// The last frame is not whole, and nothing is written any more: the segment ends before it.
     pub fn fail(&mut self, error: io::Error) {
+        self.0.flush_buffer();
         self.0.error.get_or_insert(error);
     }
 }
@@ -311,6 +312,23 @@ mod tests {
         }
         // an adaptation field that fills the packet leaves no payload
         assert!(!begins_frame(&packet(true, true, 255)));
+    }
+
+    #[test]
+    fn a_frame_that_could_not_be_written_whole_is_the_only_one_that_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("segment_1.ts");
+        let (writer, file) = create(&path).unwrap();
+        let (frame, more) = (packet(true, true, 0), packet(false, false, 0));
+        {
+            let mut batch = writer.batch();
+            [&frame, &more, &frame].into_iter().for_each(|packet| batch.push(packet));
+            batch.fail(io::ErrorKind::InvalidData.into());
+            batch.push(&frame);
+        }
+        let closed = file.close().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), [frame, more].concat());
+        assert_eq!((closed.bytes, closed.write_error.is_some()), (2 * PACKET_BYTES as u64, true));
     }
 
     #[test]

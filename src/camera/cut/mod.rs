@@ -23,6 +23,8 @@ mod rule;
 
 /// The event's name in GStreamer (gst-plugins-base, `video-event.c`).
 const FORCE_KEY_UNIT: &str = "GstForceKeyUnit";
+/// A field of the program's own event, which encoders and parsers do not set in theirs.
+const OURS: &str = "begins-segment";
 /// For who debugs with GST_DEBUG.
 static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("segments", gst::DebugColorFlags::empty(), Some("Where segments begin"))
@@ -46,7 +48,9 @@ impl Cutter {
             return;
         }
         gst::info!(CATEGORY, obj = pad, "keyframe at {at} begins a segment");
-        pad.send_event(gst::event::CustomDownstream::new(force_key_unit(at)));
+        let mut begin = force_key_unit(at);
+        begin.set(OURS, true);
+        pad.send_event(gst::event::CustomDownstream::new(begin));
         if let Some(wanted) = rule.wanted().and_then(|wanted| gst::ClockTime::try_from(wanted).ok()) {
             pad.push_event(gst::event::CustomUpstream::new(force_key_unit(wanted)));
         }

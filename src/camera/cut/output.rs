@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
 
-use super::FORCE_KEY_UNIT;
 use super::packets::{Packets, Times};
 use super::place::Muxer;
+use super::{FORCE_KEY_UNIT, OURS};
 use crate::camera::codec::Codec;
 use crate::camera::segments::{Opener, SharedOpen, lock_open};
 use crate::camera::writer::SegmentWriter;
@@ -35,20 +35,20 @@ impl Muxer {
     pub fn write(&self, pipeline: &gst::Pipeline, opener: Opener, open: SharedOpen) {
         let output =
             Arc::new(Output { opener, pipeline: pipeline.downgrade(), open, current: Mutex::default() });
-        match &self.packets {
-            Some(pad) => output.take_packets(pad),
-            None => output.take_frames(&self.video),
+        match self.gives_frames {
+            true => output.take_frames(&self.output),
+            false => output.take_packets(&self.output),
         }
     }
 
     /// Does the work and lets go of what comes out, for who measures.
     pub fn rehearse(&self) {
-        if self.packets.is_some() {
+        if !self.gives_frames {
             return;
         }
         let packets = Mutex::new(None);
         let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
-        self.video.add_probe(mask, move |pad, info| {
+        self.output.add_probe(mask, move |pad, info| {
             let mut packets = packets.lock().unwrap_or_else(PoisonError::into_inner);
             match (&info.data, &mut *packets) {
                 (Some(gst::PadProbeData::Buffer(frame)), Some(packets)) => {
@@ -88,17 +88,18 @@ impl Output {
         });
     }
 
-    /// Frames go on, to who else follows them.
     fn take_frames(self: Arc<Self>, pad: &gst::Pad) {
         let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
         pad.add_probe(mask, move |pad, info| {
             match &info.data {
                 Some(gst::PadProbeData::Buffer(frame)) => self.write_frame(pad, frame),
                 Some(gst::PadProbeData::Event(event)) => {
-                    if let gst::EventView::Caps(caps) = event.view() {
-                        self.take_caps(caps.caps());
+                    match event.view() {
+                        gst::EventView::Caps(caps) => self.take_caps(caps.caps()),
+                        // of an encoder or a parser, which tell that the wished keyframe comes
+                        gst::EventView::CustomDownstream(event) if !is_ours(event.structure()) => {}
+                        _ => self.follow(event),
                     }
-                    self.follow(event);
                 }
                 _ => {}
             }
@@ -108,7 +109,7 @@ impl Output {
 
     fn take_caps(&self, caps: &gst::CapsRef) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        // caps come again when something in them changes; another codec ends the run
+        // caps come again when something in them changes; another codec or size ends the run before its frames are here
         if current.packets.is_none() {
             current.packets = packets_for(caps);
         }
@@ -176,6 +177,11 @@ impl Output {
             let _ = bus.post(gst::message::Application::new(gst::Structure::new_empty(WAKE)));
         }
     }
+}
+
+/// GStreamer's muxer makes an event of its own of ours.
+fn is_ours(event: Option<&gst::StructureRef>) -> bool {
+    event.is_some_and(|event| event.has_field(OURS))
 }
 
 fn packets_for(caps: &gst::CapsRef) -> Option<Packets> {

@@ -24,6 +24,8 @@ const BASE: i64 = 3_600 * 90_000;
 const BUFFERED: i64 = 90_000 / 8;
 /// What an adaptation field with a clock takes.
 const CLOCK_BYTES: usize = 8;
+/// Where between both parts of that clock six bits are.
+const CLOCK_RESERVED: usize = 10;
 /// The header of a frame: without times, and each time.
 const HEADER_BYTES: usize = 9;
 const TIME_BYTES: usize = 5;
@@ -84,9 +86,8 @@ impl Packets {
         times: Times,
         is_key: bool,
         pieces: impl IntoIterator<Item = P>,
-        out: impl Write,
+        mut out: impl Write,
     ) -> Result<()> {
-        let mut out = TsPacketWriter::new(out);
         if is_key {
             self.write_tables(&mut out)?;
         }
@@ -112,7 +113,7 @@ impl Packets {
         self.write_packet(begin, &payload[..filled], &mut out)
     }
 
-    fn write_tables(&mut self, out: &mut impl WriteTsPacket) -> Result<()> {
+    fn write_tables(&mut self, out: &mut impl Write) -> Result<()> {
         let programs = Pat {
             transport_stream_id: PROGRAM,
             version_number: VersionNumber::new(),
@@ -133,7 +134,7 @@ impl Packets {
             (self.tables.header(Pid::PAT)?, TsPayload::Pat(programs)),
             (self.programs.header(PMT)?, TsPayload::Pmt(streams)),
         ] {
-            out.write_ts_packet(&TsPacket { header, adaptation_field: None, payload: Some(payload) })?;
+            out.write_all(&bytes(&TsPacket { header, adaptation_field: None, payload: Some(payload) })?)?;
         }
         Ok(())
     }
@@ -168,12 +169,8 @@ impl Packets {
         Ok(Begin { field, header, room })
     }
 
-    fn write_packet(
-        &mut self,
-        begin: Option<Begin>,
-        payload: &[u8],
-        out: &mut impl WriteTsPacket,
-    ) -> Result<()> {
+    fn write_packet(&mut self, begin: Option<Begin>, payload: &[u8], out: &mut impl Write) -> Result<()> {
+        let has_clock = begin.is_some();
         let data = Bytes::new(payload)?;
         let (adaptation_field, payload) = match begin {
             // 0: as long as it is, which only video may say
@@ -183,8 +180,20 @@ impl Packets {
             None => (None, TsPayload::PesContinuation(data)),
         };
         let header = self.video.header(VIDEO)?;
-        out.write_ts_packet(&TsPacket { header, adaptation_field, payload: Some(payload) })
+        let mut packet = bytes(&TsPacket { header, adaptation_field, payload: Some(payload) })?;
+        if has_clock {
+            // reserved, hence ones, which the library leaves out
+            packet[CLOCK_RESERVED] |= 0x7e;
+        }
+        Ok(out.write_all(&packet)?)
     }
+}
+
+/// Whole, so that a file never ends within one.
+fn bytes(packet: &TsPacket) -> Result<[u8; TsPacket::SIZE]> {
+    let mut bytes = [0; TsPacket::SIZE];
+    TsPacketWriter::new(&mut bytes[..]).write_ts_packet(packet)?;
+    Ok(bytes)
 }
 
 fn ticks(ns: i64) -> i64 {
@@ -241,6 +250,8 @@ mod tests {
                 })
                 .collect();
             assert_eq!(begins, [true, false]);
+            let reserved = stream[2 * TsPacket::SIZE + CLOCK_RESERVED] & 0x7e;
+            assert_eq!(reserved, 0x7e, "reserved bits are ones (ISO 13818-1, 2.1)");
         }
     }
 

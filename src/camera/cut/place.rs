@@ -17,8 +17,10 @@ const PLAIN: [&str; 2] = [
 pub struct Muxer {
     /// Where frames go in.
     pub video: gst::Pad,
-    /// Where packets come out; `None` where frames become packets at `video`.
-    pub packets: Option<gst::Pad>,
+    /// Where they come out, as packets or as the frames they were.
+    pub output: gst::Pad,
+    /// Whether frames come out, all of one stream, to be made packets of.
+    pub gives_frames: bool,
 }
 
 /// Takes `sink` out of its pipeline and puts a muxer there.
@@ -50,8 +52,15 @@ pub fn replace(sink: &gst::Element, origin: &str) -> Result<Muxer> {
     };
     let muxer = match &linked[..] {
         [link] if is_plain(&link.1) => {
-            move_link(link, &entry)?;
-            Muxer { video: entry, packets: None }
+            // fakesink takes everything, and lists of frames whole
+            let filter = make("capsfilter", origin)?;
+            filter.set_property("caps", plain());
+            bin.add(&filter).map_err(internal)?;
+            filter.link(&end).map_err(internal)?;
+            let video = filter.static_pad("sink");
+            let video = video.ok_or_else(|| wrong(Kind::Internal, "capsfilter takes nothing"))?;
+            move_link(link, &video)?;
+            Muxer { video, output: entry, gives_frames: true }
         }
         links => {
             let muxer = make("mpegtsmux", origin)?;
@@ -66,7 +75,7 @@ pub fn replace(sink: &gst::Element, origin: &str) -> Result<Muxer> {
                 video = if is_video(&link.0) { Some(entry) } else { video };
             }
             let video = video.ok_or_else(|| wrong(Kind::Internal, "the muxer has no video"))?;
-            Muxer { video, packets: muxer.static_pad("src") }
+            Muxer { video, output: entry, gives_frames: false }
         }
     };
     bin.remove(sink).map_err(internal)?;
@@ -80,12 +89,16 @@ fn is_video(pad: &gst::Pad) -> bool {
 
 /// Whether nothing else than whole frames can come from here.
 fn is_plain(source: &gst::Pad) -> bool {
+    let possible = source.query_caps(None);
+    !possible.is_empty() && possible.is_subset(&plain())
+}
+
+fn plain() -> gst::Caps {
     let mut plain = gst::Caps::new_empty();
     for caps in PLAIN.iter().filter_map(|caps| caps.parse::<gst::Caps>().ok()) {
         plain.merge(caps);
     }
-    let possible = source.query_caps(None);
-    !possible.is_empty() && possible.is_subset(&plain)
+    plain
 }
 
 fn make(element: &str, origin: &str) -> Result<gst::Element> {
@@ -112,7 +125,7 @@ mod tests {
         let elements = pipeline.iterate_recurse().into_iter().flatten();
         let has_muxer =
             elements.filter_map(|element| element.factory()).any(|factory| factory.name() == "mpegtsmux");
-        assert_eq!(has_muxer, muxer.packets.is_some(), "{text}");
+        assert_eq!(has_muxer, !muxer.gives_frames, "{text}");
         !has_muxer
     }
 
