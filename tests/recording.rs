@@ -101,10 +101,15 @@ fn h265_is_decoded_where_the_mode_transcodes() {
 #[test]
 fn an_encoder_s_segments_have_one_file_each_named_after_their_second() {
     let (bucket, camera) = (Bucket::new(), camera());
-    let workspace = Workspace::new(Settings::new(&bucket.server).camera("gate", &camera), &bucket.server);
+    let mut workspace = Workspace::new(Settings::new(&bucket.server).camera("gate", &camera), &bucket.server);
+    let debug_log = workspace.path().join("gst.log");
+    workspace.set_env("GST_DEBUG", "segments:5");
+    workspace.set_env("GST_DEBUG_FILE", debug_log.to_str().unwrap());
     let program = Program::start(&workspace);
     uploaded(&workspace, "gate", 4);
     drop(program);
+    let said = std::fs::read_to_string(debug_log).unwrap();
+    assert!(said.contains("begins a segment") && said.contains("within a segment"), "{said}");
     // parsers and encoders announce the keyframe that was wished, too; a file for that would have taken the name
     for row in workspace.rows("SELECT file_epoch, start_ms FROM segments") {
         assert_eq!(row["file_epoch"].as_i64(), row["start_ms"].as_i64().map(|ms| ms / 1000), "{row:?}");
