@@ -1,18 +1,22 @@
-//! Hours of many cameras: whether memory, threads and open files stay what they are.
+//! Hours of many cameras, after a week of them: whether memory, threads and open files stay what they are.
 
 use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use cctv_s3_pipeline::error::{Context, Kind, Result};
+use cctv_s3_pipeline::segment::Timestamp;
 use procfs::process::Process;
 use serde::Serialize;
 
+use super::history::{History, name};
 use super::process;
 use super::report::{least, most};
 use super::support::{Camera, Program, S3Options, S3Server, Settings, Workspace, eventually};
 
 const CAMERAS: usize = 20;
+/// A database of 170 MB, larger than all its caches: those that fill up would look like a leak.
+const WEEK: History = History { cameras: CAMERAS, days: 7, with_file: 0, waiting: 0 };
 const START: Duration = Duration::from_secs(120);
 const END: Duration = Duration::from_secs(60);
 const SAMPLE_EVERY: Duration = Duration::from_secs(30);
@@ -34,7 +38,7 @@ pub struct Endurance {
     pub cores: f64,
     pub samples: Vec<Sample>,
     pub segments: u64,
-    /// One for each camera, where none was interrupted.
+    /// Begun after the first, by cameras that were interrupted.
     pub runs: u64,
     pub gaps: u64,
     /// Not in S3 at the end.
@@ -51,12 +55,14 @@ pub fn measure(camera: &Camera, minutes: u64) -> Result<Endurance> {
         .set("storage.local_buffer_minutes", 1)
         .set("logging.level", "info");
     for number in 1..=CAMERAS {
-        settings.camera(&format!("cam-{number:02}"), camera);
+        settings.camera(&name(number), camera);
     }
     let workspace = Workspace::new(&settings, &s3);
+    WEEK.write(&workspace, Timestamp::now())?;
     let mut program = Program::start(&workspace);
     let uploaded = "SELECT DISTINCT camera FROM segments WHERE state = 'uploaded'";
     eventually(START, "a segment of every camera", || workspace.rows(uploaded).len() == CAMERAS);
+    let before = counts(&workspace);
     let (started, cpu) = (Instant::now(), process::cpu_seconds(program.id())?);
     let mut samples = vec![sample(program.id(), started)?];
     while started.elapsed() < Duration::from_secs(60 * minutes) {
@@ -65,14 +71,22 @@ pub fn measure(camera: &Camera, minutes: u64) -> Result<Endurance> {
         forget_old(bucket.path())?;
     }
     let cores = (process::cpu_seconds(program.id())? - cpu) / started.elapsed().as_secs_f64();
-    let count = |sql: &str| workspace.rows(sql).first().and_then(|row| row["n"].as_u64()).unwrap_or_default();
-    let segments = count("SELECT count(*) AS n FROM segments");
-    let runs = count("SELECT count(DISTINCT run) AS n FROM segments");
-    let gaps = count("SELECT count(*) AS n FROM gaps");
+    let counted = counts(&workspace);
     program.sigterm();
     program.wait_exit(END);
-    let waiting = count("SELECT count(*) AS n FROM segments WHERE state NOT IN ('uploaded', 'cleaned')");
+    let waiting = count(&workspace, "segments WHERE state NOT IN ('uploaded', 'cleaned')");
+    let [segments, runs, gaps] = std::array::from_fn(|i| counted[i] - before[i]);
     Ok(Endurance { cameras: CAMERAS, cores, samples, segments, runs, gaps, waiting })
+}
+
+/// Segments, runs and gaps.
+fn counts(workspace: &Workspace) -> [u64; 3] {
+    ["segments", "runs", "gaps"].map(|table| count(workspace, table))
+}
+
+fn count(workspace: &Workspace, rows: &str) -> u64 {
+    let found = workspace.rows(&format!("SELECT count(*) AS n FROM {rows}"));
+    found.first().and_then(|row| row["n"].as_u64()).unwrap_or_default()
 }
 
 fn sample(id: u32, started: Instant) -> Result<Sample> {
@@ -123,7 +137,7 @@ impl fmt::Display for Endurance {
         let hours = self.samples.last().map_or(0.0, |sample| sample.hours);
         writeln!(
             f,
-            "{} cameras for {hours:.2} h: {:.3} cores; {} segments in {} runs, {} gaps; {} not uploaded at the end",
+            "{} cameras for {hours:.2} h: {:.3} cores; {} segments, {} runs begun, {} gaps; {} not uploaded at the end",
             self.cameras, self.cores, self.segments, self.runs, self.gaps, self.waiting
         )?;
         let figures: [(&str, Figure); 3] =

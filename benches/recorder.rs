@@ -20,6 +20,7 @@ mod backlog;
 mod contest;
 mod endurance;
 mod fleet;
+mod history;
 mod machine;
 mod objects;
 mod process;

@@ -1,25 +1,20 @@
 //! A month of sixteen cameras in the database: what is asked of it all day long, the start, and its size.
 
 use std::fmt;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cctv_s3_pipeline::config::UploadOrder;
 use cctv_s3_pipeline::error::{Context, Kind, Result};
-use cctv_s3_pipeline::segment::{CameraName, FileName, Timestamp};
+use cctv_s3_pipeline::segment::{CameraName, Timestamp};
 use cctv_s3_pipeline::store::Store;
 use serde::Serialize;
 
+use super::history::{History, name};
 use super::support::backlog::open;
 use super::support::{Program, S3Options, S3Server, Settings, Workspace};
 
-const CAMERAS: usize = 16;
-const DAYS: i64 = 30;
-const SEGMENT_S: i64 = 10;
-const PER_CAMERA: i64 = DAYS * 86_400 / SEGMENT_S;
-/// With files: half an hour. The newest of them wait for S3.
-const WITH_FILE: i64 = 180;
-const WAITING: i64 = 6;
+/// Half an hour with files, whose newest wait for S3.
+const MONTH: History = History { cameras: 16, days: 30, with_file: 180, waiting: 6 };
 const LIMIT: Duration = Duration::from_secs(300);
 
 #[derive(Clone, Debug, Serialize)]
@@ -39,7 +34,7 @@ pub fn measure() -> Result<Rows> {
     let mut s3 = S3Server::start(bucket.path(), S3Options::default())?;
     let mut settings = Settings::new(&s3);
     settings.set("logging.level", "info");
-    for number in 1..=CAMERAS {
+    for number in 1..=MONTH.cameras {
         settings.camera_at(&name(number), "rtsp://127.0.0.1:1/", None);
     }
     let workspace = Workspace::new(&settings, &s3);
@@ -47,11 +42,11 @@ pub fn measure() -> Result<Rows> {
     s3.stop();
     let now = Timestamp::now();
     let database = workspace.path().join("data/segments.db");
+    MONTH.write(&workspace, now)?;
     let store = open(&workspace)?;
-    fill(&database, &workspace, now)?;
     let camera = CameraName::new(&name(1))?;
     let day = now.minus(Duration::from_secs(7 * 86_400));
-    let rows = PER_CAMERA * CAMERAS as i64;
+    let rows = MONTH.rows();
     let mut measured = Rows {
         rows,
         bytes_per_row: 0.0,
@@ -74,53 +69,6 @@ pub fn measure() -> Result<Rows> {
     let file = database.metadata().context(Kind::Disk, || "look at the database")?;
     measured.bytes_per_row = file.len() as f64 / rows as f64;
     Ok(measured)
-}
-
-fn name(number: usize) -> String {
-    format!("cam-{number:02}")
-}
-
-/// Rows as the recorder leaves them, and the files of those that have one.
-fn fill(database: &Path, workspace: &Workspace, now: Timestamp) -> Result<()> {
-    let end = now.epoch_seconds() / SEGMENT_S * SEGMENT_S;
-    let first = end - PER_CAMERA * SEGMENT_S;
-    let what = || "write a month of rows";
-    let mut connection = rusqlite::Connection::open(database).context(Kind::Data, what)?;
-    let tx = connection.transaction().context(Kind::Data, what)?;
-    for number in 1..=CAMERAS {
-        let camera = name(number);
-        let begin = format!(
-            "INSERT INTO runs (camera, started_at, ended_at, cause, reason)
-                 VALUES ('{camera}', {first}000, {end}000, 'program_down', 'stopped');
-             INSERT INTO coverage (camera, start_ms, end_ms, end_run)
-                 VALUES ('{camera}', {first}000, {end}000, last_insert_rowid());"
-        );
-        tx.execute_batch(&begin).context(Kind::Data, what)?;
-        let folder = workspace.path().join("data/segments").join(&camera);
-        std::fs::create_dir_all(&folder).context(Kind::Disk, what)?;
-        for i in PER_CAMERA - WITH_FILE..PER_CAMERA {
-            let path = folder.join(FileName::new(first + i * SEGMENT_S).to_string());
-            let file = std::fs::File::create(&path).context(Kind::Disk, what)?;
-            file.set_len(2_500_000 + (i % 1000) as u64).context(Kind::Disk, what)?;
-        }
-    }
-    // as they come: one of each camera, then the next of each
-    let insert = format!(
-        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {PER_CAMERA} - 1)
-         INSERT INTO segments (camera, run, sequence, discontinuity, start_ms, duration_us, bytes, sha256,
-             file_epoch, state, created_at, uploaded_at)
-         SELECT camera, end_run, 200000000 + i, 50000,
-             ({first} + i * 10) * 1000, 10000000, 2500000 + i % 1000, randomblob(32),
-             {first} + i * 10,
-             CASE WHEN i >= {PER_CAMERA} - {WAITING} THEN 'created'
-                 WHEN i >= {PER_CAMERA} - {WITH_FILE} THEN 'uploaded' ELSE 'cleaned' END,
-             ({first} + i * 10) * 1000 + 11234,
-             CASE WHEN i < {PER_CAMERA} - {WAITING} THEN ({first} + i * 10) * 1000 + 11345 END
-         FROM n CROSS JOIN coverage;
-         INSERT INTO md5s (segment, md5) SELECT id, randomblob(16) FROM segments WHERE state IN ('created', 'uploaded')"
-    );
-    tx.execute_batch(&insert).context(Kind::Data, what)?;
-    tx.commit().context(Kind::Data, what)
 }
 
 fn median_ms(times: usize, mut ask: impl FnMut() -> Result<usize>) -> Result<f64> {
