@@ -6,13 +6,11 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use bytes::{Bytes, BytesMut};
-use futures_util::stream::try_unfold;
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use hyper::header::{
@@ -21,9 +19,10 @@ use hyper::header::{
 };
 use hyper::{Method, Response, StatusCode};
 
-use super::answer::{Answer, Body, body, set};
+use super::answer::{Answer, body, set};
 use super::range::{Validators, Wanted, is_fresh, wanted};
 use super::route::Refusal;
+use crate::chunks;
 use crate::segment::{Segment, State};
 
 /// Measured: 512 KiB serve half as much again per CPU second as 64 KiB, and more gains nothing.
@@ -84,7 +83,12 @@ async fn content(
 ) -> Result<Answer, Refusal> {
     let file = open(segment, path).await?;
     let length = part.end - part.start;
-    let body = if *method == Method::HEAD { body(Bytes::new()) } else { chunks(file, part) };
+    let body = match *method {
+        Method::HEAD => body(Bytes::new()),
+        _ => {
+            BodyExt::boxed_unsync(StreamBody::new(chunks::read(file, part, CHUNK_BYTES).map_ok(Frame::data)))
+        }
+    };
     let mut answer = Response::new(body);
     // MPEG-TS of a camera; databases of types take .ts for other things
     set(&mut answer, CONTENT_TYPE, "video/mp2t");
@@ -145,29 +149,6 @@ fn unsatisfiable(length: u64) -> Answer {
     ));
     put(&mut answer, CONTENT_RANGE, &format!("bytes */{length}"));
     answer
-}
-
-/// The bytes of `part`, one chunk in memory at a time.
-fn chunks(file: File, part: Range<u64>) -> Body {
-    let file = Arc::new(file);
-    let stream = try_unfold((part, BytesMut::new()), move |(part, mut buffer)| {
-        let file = file.clone();
-        async move {
-            let size = CHUNK_BYTES.min(part.end.saturating_sub(part.start));
-            if size == 0 {
-                return Ok(None);
-            }
-            let read = move || {
-                // the memory of the chunk before, once that is sent
-                buffer.resize(usize::try_from(size).map_err(io::Error::other)?, 0);
-                file.read_exact_at(&mut buffer, part.start)?;
-                Ok::<_, io::Error>((buffer.split().freeze(), buffer))
-            };
-            let (chunk, buffer) = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??;
-            Ok::<_, io::Error>(Some((Frame::data(chunk), (part.start + size..part.end, buffer))))
-        }
-    });
-    BodyExt::boxed_unsync(StreamBody::new(stream))
 }
 
 /// Sets a header whose value is made of digits, hex and dates.

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
-use tokio::fs::File;
 
 use super::answer::{self, Expected, Head, Missing, Put as Verdict, Trouble};
 use super::proof;
@@ -215,7 +214,7 @@ fn open(path: &Path, bytes: u64) -> std::io::Result<Opened> {
         return Ok(Opened::Other(found));
     }
     if bytes > SMALL_BYTES {
-        return Ok(Opened::Body(Body::File { file: File::from_std(file), bytes }));
+        return Ok(Opened::Body(Body::File { file, bytes }));
     }
     let mut content = Vec::new();
     file.take(bytes).read_to_end(&mut content)?;

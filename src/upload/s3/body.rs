@@ -8,10 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, Stream};
-use tokio::io::AsyncReadExt as _;
-use tokio_util::io::ReaderStream;
 
 use super::super::throttle::Throttle;
+use crate::chunks;
 
 const READ_CHUNK_BYTES: usize = 256 * 1024;
 
@@ -20,7 +19,7 @@ pub enum Body {
     Bytes(Bytes),
     /// The first `bytes` of the file, streamed.
     File {
-        file: tokio::fs::File,
+        file: std::fs::File,
         bytes: u64,
     },
 }
@@ -41,7 +40,7 @@ impl Body {
                 reqwest::Body::wrap_stream(held_back(stream::iter(pieces(bytes, piece)), throttle))
             }
             (Self::File { file, bytes }, throttle) => {
-                let read = ReaderStream::with_capacity(file.take(bytes), piece);
+                let read = chunks::read(file, 0..bytes, piece as u64);
                 match throttle {
                     None => reqwest::Body::wrap_stream(read),
                     Some(throttle) => reqwest::Body::wrap_stream(held_back(read, throttle)),

@@ -7,16 +7,17 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use md5::{Digest as _, Md5};
 use reqwest::header::{HeaderMap, HeaderValue};
 use s3::command::Command;
 use s3::serde_types::{CompleteMultipartUploadData, Part};
 use time::format_description::well_known::Rfc3339;
-use tokio::io::AsyncReadExt as _;
 
 use super::super::answer::{Answer, NoAnswer, Reply};
 use super::transport::{self, element};
 use super::{BASE64, Body, CONTENT_MD5, META_SHA256, Put, S3, keep};
+use crate::chunks;
 use crate::segment::{FileName, Timestamp};
 use base64::Engine as _;
 
@@ -42,7 +43,7 @@ enum PartFailure {
 }
 
 impl S3 {
-    pub async fn put_multipart(&self, put: &Put<'_>, file: tokio::fs::File, bytes: u64) -> Multipart {
+    pub async fn put_multipart(&self, put: &Put<'_>, file: std::fs::File, bytes: u64) -> Multipart {
         let upload_id = match self.initiate(put).await {
             Ok(upload_id) => upload_id,
             Err(reply) => return Multipart::Failed(reply),
@@ -87,22 +88,14 @@ impl S3 {
         &self,
         key: &str,
         upload_id: &str,
-        file: tokio::fs::File,
+        file: std::fs::File,
         bytes: u64,
     ) -> Result<Vec<Part>, PartFailure> {
-        let mut file = file.take(bytes);
-        let mut parts = Vec::new();
-        for part_number in 1..=bytes.div_ceil(PART_BYTES) {
-            let mut part = Vec::new();
-            let read = (&mut file).take(PART_BYTES).read_to_end(&mut part).await;
-            let due = PART_BYTES.min(bytes - (part_number - 1) * PART_BYTES);
-            match read {
-                Ok(length) if length as u64 == due => {}
-                Ok(_) => return Err(PartFailure::Unreadable(std::io::ErrorKind::UnexpectedEof.into())),
-                Err(error) => return Err(PartFailure::Unreadable(error)),
-            }
-            let part_number = u32::try_from(part_number).unwrap_or(u32::MAX);
-            let etag = self.put_part(key, upload_id, part_number, part.into()).await?;
+        let mut file = std::pin::pin!(chunks::read(file, 0..bytes, PART_BYTES));
+        let mut parts: Vec<Part> = Vec::new();
+        while let Some(part) = file.try_next().await.map_err(PartFailure::Unreadable)? {
+            let part_number = u32::try_from(parts.len() + 1).unwrap_or(u32::MAX);
+            let etag = self.put_part(key, upload_id, part_number, part).await?;
             parts.push(Part { etag, part_number });
         }
         Ok(parts)

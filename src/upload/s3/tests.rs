@@ -22,10 +22,10 @@ fn put_of(bytes: &[u8]) -> Put<'static> {
     }
 }
 
-async fn file_of(folder: &std::path::Path, bytes: &[u8]) -> tokio::fs::File {
+fn file_of(folder: &std::path::Path, bytes: &[u8]) -> std::fs::File {
     let path = folder.join("file");
     std::fs::write(&path, bytes).unwrap();
-    tokio::fs::File::open(path).await.unwrap()
+    std::fs::File::open(path).unwrap()
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn a_put_arrives_with_its_hashes_and_head_finds_them() {
     let server = real(folder.path(), "127.0.0.1:0").await;
     let s3 = client(server.address);
     let bytes = vec![7; 700_000];
-    let file = file_of(folder.path(), &bytes).await;
+    let file = file_of(folder.path(), &bytes);
     let answer = s3.put(&put_of(&bytes), Body::File { file, bytes: 700_000 }).await.unwrap();
     assert_eq!((answer.status, answer.etag), (200, Some(hex::encode(md5_of(&bytes)))));
     let found = s3.head(KEY).await.unwrap();
@@ -102,7 +102,7 @@ async fn a_large_object_goes_in_parts_and_keeps_its_hash() {
     let server = real(folder.path(), "127.0.0.1:0").await;
     let s3 = client(server.address);
     let bytes: Vec<u8> = (0..20_000_000u32).map(|n| (n / 7) as u8).collect();
-    let file = file_of(folder.path(), &bytes).await;
+    let file = file_of(folder.path(), &bytes);
     let Multipart::Completed(reply) = s3.put_multipart(&put_of(&bytes), file, 20_000_000).await else {
         panic!("not completed");
     };
@@ -118,7 +118,7 @@ async fn a_file_that_ends_early_is_not_completed() {
     let folder = tempfile::tempdir().unwrap();
     let server = real(folder.path(), "127.0.0.1:0").await;
     let s3 = client(server.address);
-    let file = file_of(folder.path(), &[1; 6_000_000]).await;
+    let file = file_of(folder.path(), &[1; 6_000_000]);
     let ended = s3.put_multipart(&put_of(b""), file, 20_000_000).await;
     assert!(matches!(ended, Multipart::Unreadable(_)), "{ended:?}");
     assert_eq!(s3.head(KEY).await.unwrap().status, 404);
@@ -254,7 +254,7 @@ async fn a_limited_body_arrives_whole_and_no_faster_than_allowed() {
     let path = folder.path().join("file");
     std::fs::write(&path, &bytes).unwrap();
     let begin = std::time::Instant::now();
-    let file = tokio::fs::File::open(&path).await.unwrap();
+    let file = std::fs::File::open(&path).unwrap();
     let file = Body::File { file, bytes: bytes.len() as u64 };
     for body in [Body::Bytes(Bytes::from(bytes.clone())), file] {
         assert_eq!(s3.put(&put_of(&bytes), body).await.unwrap().status, 200);
