@@ -103,6 +103,7 @@ pub mod heartbeat;
 pub mod http;
 pub mod live;
 pub mod logging;
+pub mod memory;
 pub mod metrics;
 pub mod repeats;
 pub mod replay;

@@ -65,6 +65,30 @@ fn the_tail_segment_is_saved_and_uploaded_at_a_clean_stop() {
 }
 
 #[test]
+fn memory_is_not_spread_over_a_heap_for_each_thread_nor_over_huge_pages() {
+    /// glibc's heaps beside the first begin at multiples of this.
+    const HEAP_BYTES: u64 = 64 << 20;
+    let (bucket, camera) = (Bucket::new(), camera());
+    let mut settings = Settings::new(&bucket.server);
+    settings.set("capture.mode", "passthrough");
+    for number in 1..=4 {
+        settings.camera(&format!("gate-{number}"), &camera);
+    }
+    let workspace = Workspace::new(&settings, &bucket.server);
+    let program = Program::start(&workspace);
+    uploaded(&workspace, "gate-4", 2);
+    let process = procfs::process::Process::new(i32::try_from(program.id()).unwrap()).unwrap();
+    let heaps = process.maps().unwrap().into_iter().filter(|map| {
+        map.pathname == procfs::process::MMapPath::Anonymous
+            && map.perms.contains(procfs::process::MMPermissions::WRITE)
+            && map.address.0 % HEAP_BYTES == 0
+    });
+    assert_eq!(heaps.count(), 1, "beside the first");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
+    assert!(status.contains("THP_enabled:\t0"), "{status}");
+}
+
+#[test]
 fn h265_passes_through_untouched_beside_a_transcoding_camera() {
     let bucket = Bucket::new();
     let (first, second) = (
