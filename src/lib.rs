@@ -16,7 +16,7 @@
 //! channels only say "look now". Folders on one level do not import each other; [`app`] wires them:
 //! main → [`commands`] → [`app`], [`bucket`], [`setup`] → {[`camera`], [`upload`], [`http`], [`retention`], [`alert`], [`watchdog`]} →
 //! {[`access`], [`metrics`]} → {[`store`], [`live`], [`stills`], [`replay`]} → {[`segment`], [`status`], [`counters`],
-//! [`heartbeat`], [`chunks`], [`repeats`], [`words`], [`error`]}.
+//! [`heartbeat`], [`chunks`], [`memory`], [`repeats`], [`words`], [`error`]}.
 //!
 //! **Segments** are cut by the program ([`camera`], `cut/`): texts end in `hlssink2 name=sink`, whose place a muxer takes, because
 //! hlssink2 keeps each group of pictures in memory until the next one begins. It is the program's own for whole frames of one stream, and

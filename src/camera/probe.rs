@@ -7,6 +7,7 @@ use gst::prelude::*;
 use super::codec::{Codec, Role};
 use super::teardown::set_null;
 use crate::config::CaptureConfig;
+use crate::memory;
 
 /// 12 frames of 2560x1440, a blurred test picture: the size that the cameras send, since some decoders open
 /// for a small picture and fail at a large one.
@@ -85,6 +86,8 @@ fn run_description(description: &str, sample: Option<(&'static [u8], Codec)>) ->
     }
     let answer = play_to_end(&pipeline);
     set_null(&pipeline, LIMIT);
+    drop(pipeline);
+    memory::give_back();
     answer
 }
 
