@@ -35,7 +35,7 @@ pub enum Fault {
     Tear,
     /// About every so many packets, between two pictures, the stamps jump back by so many ticks of 90 kHz.
     Backwards { every: u32, ticks: u32 },
-    /// The same every so many packets, also within a picture.
+    /// The same within a picture.
     Split { every: u32, ticks: u32 },
     /// The camera's clock runs by this factor.
     Drift(f64),

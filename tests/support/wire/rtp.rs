@@ -63,16 +63,11 @@ impl Stream {
         let stamp = self.follow(Stamp::read(&frame[4..]));
         self.last = Some(stamp);
         // the packets of one picture have one stamp, whatever the camera counts
-        if let Fault::Backwards { every, ticks } = fault
-            && self.is_between
+        if let Fault::Backwards { every, ticks } | Fault::Split { every, ticks } = fault
+            && self.is_between == matches!(fault, Fault::Backwards { .. })
             && self.packets >= self.back_at + every
         {
             self.back_at = self.packets;
-            self.back = self.back.wrapping_add(*ticks);
-        }
-        if let Fault::Split { every, ticks } = fault
-            && self.packets.is_multiple_of(*every)
-        {
             self.back = self.back.wrapping_add(*ticks);
         }
         self.is_between = frame[4 + 1] & MARKER != 0;
