@@ -200,7 +200,7 @@ pub fn split(scenario: &Scenario) {
     let workspace = Workspace::new(&settings, &bucket.server);
     let program = Program::start(&workspace);
     recorded(&workspace, 1);
-    wire.set(Fault::Split { every: 50, ticks: 90_000 });
+    wire.set(Fault::Split { every: 10, ticks: 90_000 });
     program
         .wait_for_log(scenario.heals_within() + Duration::from_secs(10), "rtspsrc receives it from now on");
     healed(&program, scenario);
