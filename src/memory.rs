@@ -3,6 +3,11 @@
 //! Recording takes and frees pictures of megabytes and frames of kilobytes for years, on boards with one gigabyte. What is said
 //! here costs no CPU that could be measured (docs/PERFORMANCE.md). Nothing depends on whether it is granted.
 
+use std::fs::File;
+use std::path::Path;
+
+use rustix::fs::{Advice, fadvise};
+
 /// Instead of eight for each core: what one thread has freed serves the next, and is not kept by it.
 const HEAPS: i32 = 1;
 
@@ -19,6 +24,14 @@ fn limit_heaps() {
     #[allow(unsafe_code)]
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, HEAPS);
+    }
+}
+
+/// Lets the kernel use the memory that holds this file's bytes for others. It counts what was written and then read once as used
+/// often, and would rather give up what waits for its upload. Who watches the segment later has it read from disk again.
+pub fn forget_file(path: &Path) {
+    if let Ok(file) = File::open(path) {
+        let _ = fadvise(&file, 0, None, Advice::DontNeed);
     }
 }
 

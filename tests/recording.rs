@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use procfs::process::MMPermissions;
+use rustix::io::ReadWriteFlags;
 
 use crate::support::tools::{ffprobe_json, output, video_stream};
 use crate::support::wait::{eventually, throughout};
@@ -92,6 +93,38 @@ fn memory_is_not_spread_over_a_heap_for_each_thread_nor_over_huge_pages() {
     assert_eq!(heaps.count(), 0, "beside the first");
     let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
     assert!(status.contains("THP_enabled:\t0"), "{status}");
+}
+
+#[test]
+fn what_is_uploaded_is_not_kept_in_memory_by_the_kernel() {
+    // where the system's temporary files are memory themselves, they stay there
+    let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (bucket, camera) = (Bucket::new(), camera());
+    let mut settings = Settings::new(&bucket.server);
+    settings.set("storage.segments_dir", disk.path().to_str().unwrap()).camera("gate", &camera);
+    let workspace = Workspace::new(&settings, &bucket.server);
+    let _program = Program::start(&workspace);
+    let row = uploaded(&workspace, "gate", 1).remove(0);
+    let path = disk.path().join(format!("gate/segment_{}.ts", row.file_epoch));
+    eventually(LIMIT, "only the disk to have it", || match is_in_memory(&path) {
+        true => Err("it is in memory"),
+        false => Ok(()),
+    });
+    std::fs::read(&path).unwrap();
+    assert!(is_in_memory(&path), "what is read is kept, or this test sees nothing");
+}
+
+/// Whether the file's first byte can be had without waiting for a disk.
+fn is_in_memory(path: &Path) -> bool {
+    let file = std::fs::File::open(path).unwrap();
+    let mut byte = [0];
+    let read =
+        rustix::io::preadv2(&file, &mut [std::io::IoSliceMut::new(&mut byte)], 0, ReadWriteFlags::NOWAIT);
+    match read {
+        Ok(read) => read == 1,
+        Err(rustix::io::Errno::AGAIN) => false,
+        Err(error) => panic!("{}: {error}", path.display()),
+    }
 }
 
 #[test]

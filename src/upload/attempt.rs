@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::answer::{self, Expected, Head, Missing, Put as Verdict, Trouble};
 use super::proof;
 use super::s3::{Body, Kept, Multipart, Put, S3};
+use crate::memory;
 use crate::segment::{Segment, Timestamp};
 
 const CONTENT_TYPE: &str = "video/mp2t";
@@ -46,7 +47,13 @@ pub struct Options {
 /// `segment.doubtful` must be the row's value from before this attempt began.
 pub async fn run(s3: &S3, segment: &Segment, path: &Path, options: Options) -> Ended {
     let attempt = Attempt { s3, segment, path, expected: expected(segment), options };
-    attempt.run().await
+    let ended = attempt.run().await;
+    if ended == Ended::Uploaded {
+        let path = path.to_owned();
+        // the row need not wait for it
+        drop(tokio::task::spawn_blocking(move || memory::forget_file(&path)));
+    }
+    ended
 }
 
 struct Attempt<'a> {
