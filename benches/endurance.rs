@@ -75,7 +75,7 @@ pub fn measure(camera: &Camera, minutes: u64) -> Result<Endurance> {
     program.sigterm();
     program.wait_exit(END);
     let waiting = count(&workspace, "segments WHERE state NOT IN ('uploaded', 'cleaned')");
-    let [segments, runs, gaps] = std::array::from_fn(|i| counted[i] - before[i]);
+    let [segments, runs, gaps] = std::array::from_fn(|i| counted[i].saturating_sub(before[i]));
     Ok(Endurance { cameras: CAMERAS, cores, samples, segments, runs, gaps, waiting })
 }
 

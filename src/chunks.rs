@@ -1,6 +1,7 @@
 //! A part of a file → its bytes, chunk by chunk, for a body that is sent.
 //!
-//! Used by `http` and `upload`. Reads off the async threads, into the memory of the chunk before once that is sent.
+//! Used by `http` and `upload`. Reads off the async threads, and into the memory of the chunk before where
+//! that is sent by then.
 
 use std::fs::File;
 use std::io;

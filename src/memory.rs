@@ -9,9 +9,14 @@ use std::path::Path;
 use rustix::fs::{Advice, fadvise};
 
 /// Instead of eight for each core: what one thread has freed serves the next, and is not kept by it.
+#[cfg(target_env = "gnu")]
 const HEAPS: i32 = 1;
 
-/// Asks for little memory. Called by `main` before anything else.
+/// Where somebody tells the C library how many, that holds.
+#[cfg(target_env = "gnu")]
+const TOLD_BY: [&str; 2] = ["MALLOC_ARENA_MAX", "GLIBC_TUNABLES"];
+
+/// Asks for little memory. Called by `main` before anything else: no other thread exists yet.
 pub fn settle() {
     // x264 asks for huge pages, and some kernels give them to all: a buffer of 2.1 MB would take four
     let _ = rustix::thread::disable_transparent_huge_pages(true);
@@ -20,7 +25,11 @@ pub fn settle() {
 
 #[cfg(target_env = "gnu")]
 fn limit_heaps() {
-    // SAFETY: the call takes two numbers and touches nothing but the allocator's own settings, under its own lock.
+    if TOLD_BY.iter().any(|name| std::env::var_os(name).is_some()) {
+        return;
+    }
+    // SAFETY: the call takes two numbers and touches nothing but the allocator's own settings. At worst, with other threads
+    // about, some of those have heaps of their own already.
     #[allow(unsafe_code)]
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, HEAPS);

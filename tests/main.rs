@@ -14,6 +14,7 @@ mod crashes;
 mod documents;
 mod encrypted;
 mod live;
+mod memory;
 mod monitoring;
 mod outages;
 mod page;

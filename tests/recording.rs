@@ -4,9 +4,6 @@ use crate::scene::{Bucket, LIMIT, assert_nothing_lost_or_doubled, camera, camera
 use std::path::Path;
 use std::time::Duration;
 
-use procfs::process::MMPermissions;
-use rustix::io::ReadWriteFlags;
-
 use crate::support::tools::{ffprobe_json, output, video_stream};
 use crate::support::wait::{eventually, throughout};
 use crate::support::{Camera, CameraOptions, Codec, Program, Settings, Workspace};
@@ -65,66 +62,6 @@ fn the_tail_segment_is_saved_and_uploaded_at_a_clean_stop() {
     assert_eq!(recorded[0].state, "uploaded");
     assert!(recorded[0].duration_s > 0.5, "{recorded:?}");
     assert_eq!(bucket.segments().len(), 1);
-}
-
-#[test]
-fn memory_is_not_spread_over_a_heap_for_each_thread_nor_over_huge_pages() {
-    /// glibc's heaps beside the first take so much of the addresses, from a multiple of it on.
-    const HEAP_BYTES: u64 = 64 << 20;
-    let (bucket, camera) = (Bucket::new(), camera());
-    let mut settings = Settings::new(&bucket.server);
-    settings.set("capture.mode", "passthrough");
-    for number in 1..=4 {
-        settings.camera(&format!("gate-{number}"), &camera);
-    }
-    let workspace = Workspace::new(&settings, &bucket.server);
-    let program = Program::start(&workspace);
-    uploaded(&workspace, "gate-4", 2);
-    let process = procfs::process::Process::new(i32::try_from(program.id()).unwrap()).unwrap();
-    let maps: Vec<_> = process.maps().unwrap().into_iter().collect();
-    let heaps = maps.windows(2).filter(|pair| {
-        let ((begin, used), (reserved, end)) = (pair[0].address, pair[1].address);
-        begin % HEAP_BYTES == 0
-            && used == reserved
-            && end == begin + HEAP_BYTES
-            && pair[0].perms.contains(MMPermissions::WRITE)
-            && pair[1].perms == MMPermissions::PRIVATE
-    });
-    assert_eq!(heaps.count(), 0, "beside the first");
-    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
-    assert!(status.contains("THP_enabled:\t0"), "{status}");
-}
-
-#[test]
-fn what_is_uploaded_is_not_kept_in_memory_by_the_kernel() {
-    // where the system's temporary files are memory themselves, they stay there
-    let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let (bucket, camera) = (Bucket::new(), camera());
-    let mut settings = Settings::new(&bucket.server);
-    settings.set("storage.segments_dir", disk.path().to_str().unwrap()).camera("gate", &camera);
-    let workspace = Workspace::new(&settings, &bucket.server);
-    let _program = Program::start(&workspace);
-    let row = uploaded(&workspace, "gate", 1).remove(0);
-    let path = disk.path().join(format!("gate/segment_{}.ts", row.file_epoch));
-    eventually(LIMIT, "only the disk to have it", || match is_in_memory(&path) {
-        true => Err("it is in memory"),
-        false => Ok(()),
-    });
-    std::fs::read(&path).unwrap();
-    assert!(is_in_memory(&path), "what is read is kept, or this test sees nothing");
-}
-
-/// Whether the file's first byte can be had without waiting for a disk.
-fn is_in_memory(path: &Path) -> bool {
-    let file = std::fs::File::open(path).unwrap();
-    let mut byte = [0];
-    let read =
-        rustix::io::preadv2(&file, &mut [std::io::IoSliceMut::new(&mut byte)], 0, ReadWriteFlags::NOWAIT);
-    match read {
-        Ok(read) => read == 1,
-        Err(rustix::io::Errno::AGAIN) => false,
-        Err(error) => panic!("{}: {error}", path.display()),
-    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A segment's row → its bytes over HTTP.
 //!
 //! Called by the handler, which found the row. The path comes from the row. Reads in large chunks off the async
-//! threads and holds at most one chunk per viewer.
+//! threads and holds at most two of them per viewer.
 
 use std::fs::File;
 use std::io;

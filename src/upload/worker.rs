@@ -1,7 +1,7 @@
 //! The uploader's loop: takes due rows, keeps at most `concurrency` attempts under way, writes down how they ended.
 //!
-//! Owned by [`super::Uploader::run`]. Every task it starts is in one `JoinSet`, so none outlives it. Rows are
-//! written only in `turn` and `rows`.
+//! Owned by [`super::Uploader::run`]. Every task it starts is in one `JoinSet`, so none outlives it, but for
+//! a word to the kernel about a file that is uploaded. Rows are written only in `turn` and `rows`.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
