@@ -6,27 +6,45 @@ use std::path::Path;
 use procfs::process::{MMPermissions, Process};
 
 use crate::scene::{Bucket, LIMIT, camera, uploaded};
-use crate::support::{Program, Settings, Workspace, eventually};
+use crate::support::{Camera, Program, Settings, Workspace, eventually};
 
 /// `linux/magic.h`
 const TMPFS: i64 = 0x0102_1994;
 
 #[test]
 fn threads_share_one_heap_and_no_page_is_huge() {
+    let (workspace, _bucket, _camera) = four_cameras();
+    let (_program, process) = recording(&workspace);
+    assert_eq!(heaps_beside_the_first(&process), 0);
+    assert!(heaps_beside_the_first(&Process::myself().unwrap()) > 0, "or this test sees none");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
+    assert!(status.contains("THP_enabled:\t0"), "{status}");
+}
+
+#[test]
+fn an_operator_s_own_number_of_heaps_holds() {
+    let (mut workspace, _bucket, _camera) = four_cameras();
+    workspace.set_env("MALLOC_ARENA_MAX", "8");
+    let (_program, process) = recording(&workspace);
+    assert!(heaps_beside_the_first(&process) > 0);
+}
+
+fn four_cameras() -> (Workspace, Bucket, Camera) {
     let (bucket, camera) = (Bucket::new(), camera());
     let mut settings = Settings::new(&bucket.server);
     settings.set("capture.mode", "passthrough");
     for number in 1..=4 {
         settings.camera(&format!("gate-{number}"), &camera);
     }
-    let workspace = Workspace::new(&settings, &bucket.server);
-    let program = Program::start(&workspace);
-    uploaded(&workspace, "gate-4", 2);
+    (Workspace::new(&settings, &bucket.server), bucket, camera)
+}
+
+/// The program, once a segment is in S3.
+fn recording(workspace: &Workspace) -> (Program<'_>, Process) {
+    let program = Program::start(workspace);
+    uploaded(workspace, "gate-4", 1);
     let process = Process::new(i32::try_from(program.id()).unwrap()).unwrap();
-    assert_eq!(heaps_beside_the_first(&process), 0);
-    assert!(heaps_beside_the_first(&Process::myself().unwrap()) > 0, "or this test sees none");
-    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
-    assert!(status.contains("THP_enabled:\t0"), "{status}");
+    (program, process)
 }
 
 /// glibc's heaps beside the first are so large and begin at a multiple of it; what they do not use yet, nobody may touch.
