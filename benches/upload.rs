@@ -7,6 +7,7 @@ use cctv_s3_pipeline::error::{Context, Kind, Result};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::backlog;
 use super::raw::Raw;
 use super::support::{Camera, Program, S3Options, S3Server, Settings, Workspace, eventually};
 
@@ -33,8 +34,8 @@ impl Upload {
 
 /// Records until so many segments are uploaded. Then what a PUT of such a body takes the store alone, in ms.
 pub fn time(camera: &Camera, count: usize) -> Result<(Vec<Upload>, f64)> {
-    let bucket = tempfile::tempdir().context(Kind::Disk, || "make a folder for the bucket")?;
-    let s3 = S3Server::start(bucket.path(), S3Options::default())?;
+    let bucket = backlog::bucket()?;
+    let s3 = S3Server::start(bucket.path(), S3Options::for_timing())?;
     let mut settings = Settings::new(&s3);
     settings
         .set("capture.mode", "passthrough")

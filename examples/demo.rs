@@ -138,7 +138,7 @@ fn camera_options(port: u16) -> CameraOptions {
 
 fn demo_s3() -> S3Options {
     let (access_key, secret_key) = ("DEMOACCESSKEY".into(), "demo-secret-key".into());
-    S3Options { bucket: "demo-bucket".into(), access_key, secret_key, port: 0 }
+    S3Options { bucket: "demo-bucket".into(), access_key, secret_key, ..S3Options::default() }
 }
 
 /// A `.env` beside the configuration, as a user would write it. It wins over the real environment here, so that no

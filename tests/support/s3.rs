@@ -33,6 +33,9 @@ pub struct S3Options {
     pub secret_key: String,
     /// 0 lets the system choose.
     pub port: u16,
+    /// Bodies go to the store as they come and are hashed once, as by a store that is timed. It finds wrong checksums only
+    /// after it has stored the bytes.
+    pub for_timing: bool,
 }
 
 impl Default for S3Options {
@@ -42,7 +45,14 @@ impl Default for S3Options {
             access_key: "TESTACCESSKEY".into(),
             secret_key: "test-secret-key".into(),
             port: 0,
+            for_timing: false,
         }
+    }
+}
+
+impl S3Options {
+    pub fn for_timing() -> Self {
+        Self { for_timing: true, ..Self::default() }
     }
 }
 
@@ -64,7 +74,7 @@ impl S3Server {
     pub fn start(root: &Path, options: S3Options) -> Result<Self> {
         let bucket = root.join(&options.bucket);
         std::fs::create_dir_all(&bucket).context(Kind::Disk, || format!("create {}", bucket.display()))?;
-        let witness = Arc::new(Witness::new(root));
+        let witness = Arc::new(Witness::new(root, options.for_timing));
         let address = SocketAddr::from(([127, 0, 0, 1], options.port));
         let mut server = Self { options, root: root.to_owned(), address, witness, running: None };
         server.start_again()?;

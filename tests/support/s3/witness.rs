@@ -20,6 +20,8 @@ use super::faults::{Fault, Plan};
 use super::socket::Fate;
 use super::spoil::{half, refusal, slowly, spoil_before_storing, with_etag};
 
+const CHECKSUM_SHA256: &str = "x-amz-checksum-sha256";
+
 /// Bytes that were stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
@@ -44,6 +46,8 @@ pub struct Seen {
 
 pub(super) struct Witness {
     root: PathBuf,
+    /// Lets a body that is not to be spoilt through as it comes.
+    for_timing: bool,
     noted: Mutex<Noted>,
 }
 
@@ -84,8 +88,8 @@ pub(super) struct Asked {
 }
 
 impl Witness {
-    pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), noted: Mutex::default() }
+    pub(super) fn new(root: &Path, for_timing: bool) -> Self {
+        Self { root: root.to_owned(), for_timing, noted: Mutex::default() }
     }
 
     pub(super) fn commits(&self) -> BTreeMap<String, Vec<Commit>> {
@@ -125,8 +129,11 @@ impl Witness {
         fate: &Fate,
     ) -> Result<Response<Body>, HangUp> {
         let asked = Asked::new(&request);
-        let (head, body) = request.into_parts();
         let fault = self.draw(&asked);
+        if self.for_timing && fault.is_none() {
+            return self.pass(service, &asked, request).await;
+        }
+        let (head, body) = request.into_parts();
         if let Some(fault) = fault
             && let Some(answer) = spoil_before_storing(fault, &asked, fate)
         {
@@ -165,6 +172,21 @@ impl Witness {
         Ok(self.note(&asked, response))
     }
 
+    /// The commit's SHA-256 is the one that the request names and the store has found right.
+    async fn pass(
+        &self,
+        service: &S3Service,
+        asked: &Asked,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, HangUp> {
+        let named = request.headers().get(CHECKSUM_SHA256).map(|sent| STANDARD.decode(sent));
+        let response = service.call(request.map(Body::from)).await.map_err(|_| HangUp)?;
+        if response.status().is_success() && asked.stores() {
+            self.count_commit(asked, &response, &named.and_then(Result::ok).unwrap_or_default());
+        }
+        Ok(self.note(asked, response))
+    }
+
     fn draw(&self, asked: &Asked) -> Option<Fault> {
         let mut noted = self.lock();
         let next = if asked.stores() { noted.spoilt_next.pop_front() } else { None };
@@ -195,7 +217,8 @@ impl Witness {
         }
         let response = service.call(Request::from_parts(head, Body::from(body))).await.map_err(|_| HangUp)?;
         if response.status().is_success() && asked.stores() {
-            self.count_commit(asked, &response);
+            let stored = std::fs::read(self.file(asked)).unwrap_or_default();
+            self.count_commit(asked, &response, &Sha256::digest(stored));
         }
         Ok(response)
     }
@@ -220,14 +243,10 @@ impl Witness {
         response
     }
 
-    fn count_commit(&self, asked: &Asked, response: &Response<Body>) {
+    fn count_commit(&self, asked: &Asked, response: &Response<Body>, sha256: &[u8]) {
         let etag = response.headers().get("etag").and_then(|etag| etag.to_str().ok()).unwrap_or_default();
-        let stored = std::fs::read(self.file(asked)).unwrap_or_default();
-        let commit = Commit {
-            etag: etag.trim_matches('"').to_owned(),
-            sha256: hex::encode(Sha256::digest(stored)),
-            ..asked.commit.clone()
-        };
+        let (etag, sha256) = (etag.trim_matches('"').to_owned(), hex::encode(sha256));
+        let commit = Commit { etag, sha256, ..asked.commit.clone() };
         self.lock().commits.entry(asked.key.clone()).or_default().push(commit);
     }
 
@@ -269,7 +288,7 @@ fn checksums_agree(headers: &HeaderMap, body: &[u8]) -> bool {
     let agrees = |name: &str, digest: &[u8]| {
         headers.get(name).is_none_or(|sent| sent.as_bytes() == STANDARD.encode(digest).as_bytes())
     };
-    agrees("content-md5", &Md5::digest(body)) && agrees("x-amz-checksum-sha256", &Sha256::digest(body))
+    agrees("content-md5", &Md5::digest(body)) && agrees(CHECKSUM_SHA256, &Sha256::digest(body))
 }
 
 fn has_parameter(query: &str, name: &str) -> bool {
