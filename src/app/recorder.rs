@@ -16,6 +16,7 @@ use super::{Again, Parts, Prepared, describe};
 use crate::camera;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
+use crate::memory;
 use crate::segment::Timestamp;
 use crate::shutdown::Shutdown;
 use crate::status::Board;
@@ -27,6 +28,8 @@ const WATCH: Duration = Duration::from_secs(1);
 /// Starting the parts anew costs a moment of footage: after the first time it waits this much longer each time.
 const CALM: Duration = Duration::from_secs(10);
 const LONGEST_CALM: Duration = Duration::from_secs(600);
+/// How often memory goes back that only a busy moment took.
+const TIDY: Duration = Duration::from_secs(600);
 
 /// What outlives the parts when they are started anew.
 pub(super) struct Recorder {
@@ -107,8 +110,13 @@ impl Recorder {
         unrecovered: bool,
     ) -> Option<Reopen> {
         let began = Instant::now();
+        let mut tidied = began;
         while !self.shutdown.wait(WATCH) {
             running.sweep();
+            if tidied.elapsed() >= TIDY {
+                memory::give_back();
+                tidied = Instant::now();
+            }
             self.reload_if_asked(running);
             self.watchdog().tick(&self.board, store);
             if let Some(name) = running.ended_part() {
