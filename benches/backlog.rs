@@ -13,11 +13,11 @@ use cctv_s3_pipeline::store::Store;
 use rustix::process::Signal;
 use serde::Serialize;
 
-use super::process;
 use super::raw::Raw;
 use super::support::backlog::{SEGMENT, open, seed};
 use super::support::s3::Plan;
 use super::support::{Camera, Fault, Program, S3Options, S3Server, Settings, Workspace, eventually};
+use super::{bucket, process};
 
 const LIMIT: Duration = Duration::from_secs(180);
 const SLICE: Duration = Duration::from_secs(2);
@@ -61,7 +61,7 @@ pub struct Pick {
 }
 
 pub fn measure(camera: &Camera, segments: usize) -> Result<Backlog> {
-    let bucket = bucket()?;
+    let bucket = bucket::folder()?;
     let mut s3 = S3Server::start(bucket.path(), S3Options::default())?;
     let mut settings = Settings::new(&s3);
     settings
@@ -96,13 +96,6 @@ pub fn measure(camera: &Camera, segments: usize) -> Result<Backlog> {
     program.wait_exit(LIMIT);
     backlog.picks = [100, segments, 1_000_000].into_iter().map(pick).collect::<Result<_>>()?;
     Ok(backlog)
-}
-
-/// In memory where that is possible: S3 is another machine, and must not wait for the recorder's own disk to sync.
-pub fn bucket() -> Result<tempfile::TempDir> {
-    tempfile::tempdir_in("/dev/shm")
-        .or_else(|_| tempfile::tempdir())
-        .context(Kind::Disk, || "make a folder for the bucket")
 }
 
 /// From the start of the process to its word that it is ready.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use cctv_s3_pipeline::error::Result;
 use serde::Serialize;
 
+use super::bucket;
 use super::process::{self, Cost};
 use super::support::{Camera, Program, S3Options, S3Server, Settings, Workspace, eventually};
 
@@ -29,7 +30,7 @@ pub struct Fleet {
 }
 
 pub fn measure(camera: &Camera, cameras: usize, seconds: u64) -> Result<Fleet> {
-    let bucket = super::backlog::bucket()?;
+    let bucket = bucket::folder()?;
     let s3 = S3Server::start(bucket.path(), S3Options::default())?;
     let mut settings = Settings::new(&s3);
     settings

@@ -7,9 +7,9 @@ use cctv_s3_pipeline::error::Result;
 use cctv_s3_pipeline::segment::Timestamp;
 use serde::Serialize;
 
-use super::process;
 use super::support::backlog::{SEGMENT, open, seed};
 use super::support::{Program, S3Options, S3Server, Settings, Workspace, eventually};
+use super::{bucket, process};
 
 const LIMIT: Duration = Duration::from_secs(180);
 pub const BYTES: usize = 2_500_000;
@@ -24,7 +24,7 @@ pub struct Objects {
 }
 
 pub fn measure(count: usize) -> Result<Objects> {
-    let bucket = super::backlog::bucket()?;
+    let bucket = bucket::folder()?;
     let mut s3 = S3Server::start(bucket.path(), S3Options::default())?;
     let mut settings = Settings::new(&s3);
     settings.set("logging.level", "info").camera_at("bench", "rtsp://127.0.0.1:1/", None);

@@ -17,6 +17,7 @@ use contest::{Mode, Recorder, Sample};
 use support::{Camera, CameraOptions, Clip};
 
 mod backlog;
+mod bucket;
 mod contest;
 mod endurance;
 mod fleet;

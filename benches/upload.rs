@@ -7,7 +7,7 @@ use cctv_s3_pipeline::error::{Context, Kind, Result};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::backlog;
+use super::bucket;
 use super::raw::Raw;
 use super::support::{Camera, Program, S3Options, S3Server, Settings, Workspace, eventually};
 
@@ -34,7 +34,7 @@ impl Upload {
 
 /// Records until so many segments are uploaded. Then what a PUT of such a body takes the store alone, in ms.
 pub fn time(camera: &Camera, count: usize) -> Result<(Vec<Upload>, f64)> {
-    let bucket = backlog::bucket()?;
+    let bucket = bucket::folder()?;
     let s3 = S3Server::start(bucket.path(), S3Options::for_timing())?;
     let mut settings = Settings::new(&s3);
     settings

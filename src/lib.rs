@@ -42,7 +42,8 @@
 //! [`metrics`] makes `/metrics` of them at each scrape, [`alert`] tells people once when a trouble begins and once when it
 //! ends, [`watchdog`] tells systemd that every part still beats ([`heartbeat`]).
 //!
-//! **Memory** of boards with one gigabyte: one heap for all threads, no huge pages, and the kernel forgets what is uploaded ([`memory`]).
+//! **Memory** of boards with one gigabyte: one heap for all threads, whose free pages go back now and then, no huge pages, and the
+//! kernel forgets what is uploaded ([`memory`]); SQLite's caches are small (`store/connection.rs`).
 //!
 //! **Housekeeping of S3**: each object's class, encryption, tags and lock are headers of its PUT (`upload/s3/keep.rs`);
 //! what becomes of it later is a rule of the bucket, which [`bucket`] writes for the command `lifecycle`.

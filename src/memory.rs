@@ -44,7 +44,8 @@ pub fn forget_file(path: &Path) {
     }
 }
 
-/// Gives free pages back to the kernel, which the heap keeps where more was used once: after what is done seldom and takes much.
+/// Gives free pages back to the kernel, which the heap keeps where more was used once: after what is done seldom and takes much,
+/// and now and then. Nothing happens with another C library than glibc.
 #[cfg(target_env = "gnu")]
 pub fn give_back() {
     // SAFETY: the call takes a number and touches only what is free, under the allocator's own lock.

@@ -28,7 +28,7 @@ const WATCH: Duration = Duration::from_secs(1);
 /// Starting the parts anew costs a moment of footage: after the first time it waits this much longer each time.
 const CALM: Duration = Duration::from_secs(10);
 const LONGEST_CALM: Duration = Duration::from_secs(600);
-/// How often memory goes back that only a busy moment took.
+/// How often the heap's free pages go back to the kernel: the C library keeps what one busy moment took.
 const TIDY: Duration = Duration::from_secs(600);
 
 /// What outlives the parts when they are started anew.
@@ -110,6 +110,8 @@ impl Recorder {
         unrecovered: bool,
     ) -> Option<Reopen> {
         let began = Instant::now();
+        // recovery may have looked at every row
+        memory::give_back();
         let mut tidied = began;
         while !self.shutdown.wait(WATCH) {
             running.sweep();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use s3::creds::Credentials;
 use s3::{Bucket, Region};
+use sha2::{Digest, Sha256};
 
 use crate::support::http::{self, Response};
 use crate::support::{Fault, Meets, Plan, S3Options, S3Server, eventually};
@@ -64,6 +65,33 @@ fn a_wrong_checksum_or_a_taken_name_is_refused() {
     let commits = server.commits("k.ts");
     assert_eq!(commits.len(), 1);
     assert_eq!(commits[0].if_none_match.as_deref(), Some("*"));
+}
+
+#[test]
+fn a_server_that_is_timed_believes_nothing_either() {
+    let root = tempfile::tempdir().unwrap();
+    let options = S3Options { for_timing: true, ..S3Options::default() };
+    let server = S3Server::start(root.path(), options).unwrap();
+    let path = |secret: &str, key: &str| signed(&server, "footage", secret, key);
+    assert_eq!(put(&server, &path("guess", "k.ts"), &[]).unwrap().status, 403);
+    for wrong in [
+        ("Content-MD5", "AAAAAAAAAAAAAAAAAAAAAA=="),
+        ("x-amz-checksum-sha256", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+    ] {
+        let refused = put(&server, &path("test-secret-key", "spoilt.ts"), &[wrong]).unwrap();
+        assert_eq!(refused.status, 400, "{}", refused.text());
+    }
+    let right = [
+        ("Content-MD5", "kAFQmDzST7DWlj99KOF/cg=="),
+        ("x-amz-checksum-sha256", "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="),
+        ("If-None-Match", "*"),
+    ];
+    assert_eq!(put(&server, &path("test-secret-key", "k.ts"), &right).unwrap().status, 200);
+    assert_eq!(put(&server, &path("test-secret-key", "k.ts"), &right).unwrap().status, 412);
+    let other = signed(&server, "other", "test-secret-key", "k.ts");
+    assert_eq!(put(&server, &other, &[]).unwrap().status, 404);
+    assert_eq!(server.all_commits().into_keys().collect::<Vec<_>>(), ["k.ts"]);
+    assert_eq!(server.commits("k.ts")[0].sha256, hex::encode(Sha256::digest(b"abc")));
 }
 
 #[test]

@@ -33,8 +33,8 @@ pub struct S3Options {
     pub secret_key: String,
     /// 0 lets the system choose.
     pub port: u16,
-    /// Bodies go to the store as they come and are hashed once, as by a store that is timed. It finds wrong checksums only
-    /// after it has stored the bytes.
+    /// For benches: bodies go straight to s3s-fs, which hashes them as they come, MD5 and SHA-256 once each; the witness adds
+    /// nothing. A body with a wrong checksum is refused, but stays stored.
     pub for_timing: bool,
 }
 
