@@ -242,8 +242,7 @@ mod tests {
         let stored = store.newest(&camera, 9).unwrap();
         let runs: Vec<i64> = stored.iter().map(|row| row.run.0).collect();
         assert_eq!(runs, [1, 2, 2]);
-        let end = store.run_end(RunId(1)).unwrap().unwrap();
-        assert_eq!((end.ended_at, end.reason.as_deref()), (Some(at(12)), Some("stalled")));
-        assert_eq!(store.run_end(RunId(2)).unwrap().unwrap().ended_at, Some(at(33)));
+        assert_eq!(store.run_end(RunId(1)), (Some(at(12)), Some("stalled".into())));
+        assert_eq!(store.run_end(RunId(2)).0, Some(at(33)));
     }
 }

@@ -205,7 +205,7 @@ mod tests {
         let place =
             (newest.start, newest.sequence - first.sequence, newest.discontinuity - first.discontinuity);
         assert_eq!(place, (at(HOUR + 20), 2, 1));
-        assert!(bench.store.run_end(newest.run).unwrap().unwrap().ended_at.is_some());
+        assert!(bench.store.run_end(newest.run).0.is_some());
         assert_eq!(bench.store.adopt_strays(&cam("a"), &playable).unwrap(), 0);
         assert!(open.exists() && bench.store.newest(&cam("b"), 9).unwrap().is_empty());
     }

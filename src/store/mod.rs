@@ -18,7 +18,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::config::StorageConfig;
 use crate::error::{Error, Kind, Result};
-use crate::segment::{CameraName, Cause, FileName, Prefix, RunId, State, Timestamp};
+use crate::segment::{CameraName, Cause, FileName, Prefix, State, Timestamp};
 use crate::status::CameraState;
 pub use accounts::{SessionRow, ShareRow, UserRow};
 pub use alerts::ToldAlert;
@@ -194,15 +194,6 @@ impl Footage {
     pub fn recorded(&self) -> Duration {
         self.covered.saturating_sub(self.gaps.iter().map(|(_, gap)| *gap).sum())
     }
-}
-
-/// A run's end as the manifest and reports need it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunEnd {
-    pub run: RunId,
-    pub ended_at: Option<Timestamp>,
-    /// `None` while it lasts, and after a crash until [`Store::recover_files`] notes it.
-    pub reason: Option<String>,
 }
 
 /// An hour of a camera whose manifest must still be written, or written again.

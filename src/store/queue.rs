@@ -27,40 +27,6 @@ impl Store {
         self.read(|connection| next_uploads(connection, now, order, limit))
     }
 
-    /// When the next `retry` row becomes due; `None` if none waits.
-    pub fn next_retry_at(&self) -> Result<Option<Timestamp>> {
-        let sql = format!(
-            "SELECT min(next_attempt_at) FROM segments INDEXED BY segments_by_state \
-             WHERE {HAS_FILE} AND state = 'retry'"
-        );
-        self.read(|connection| {
-            let at: Option<i64> = connection
-                .prepare_cached(&sql)
-                .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
-                .sql(|| "find next retry")?;
-            Ok(at.map(Timestamp::from_millis))
-        })
-    }
-
-    /// `created`/`retry` → `uploading`, and `doubtful` from here on until the attempt's end is known.
-    ///
-    /// # Errors
-    /// `Kind::Data` when the row waits no more, for example because retention just dropped it: leave it alone.
-    pub fn begin_upload(&self, id: SegmentId) -> Result<()> {
-        self.step(id, "begin upload", |tx| {
-            run(
-                tx,
-                "UPDATE segments SET state = 'uploading', doubtful = 1 \
-                 WHERE id = ?1 AND state IN ('created', 'retry')",
-                [id.0],
-            )
-        })
-        .and_then(|left| match left {
-            None => Ok(()),
-            Some(state) => Err(refused(id, "begin upload", state)),
-        })
-    }
-
     /// `uploading` → `uploaded`: S3 confirmed these bytes.
     pub fn finish_uploaded(&self, id: SegmentId, now: Timestamp) -> Result<()> {
         self.finish(id, "note upload", |tx| {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params, params};
 
 use super::sql::{COLUMNS, HAS_FILE, NEWEST, SqlContext, segment, signed, unsigned};
-use super::{RunEnd, Store, files, gaps};
+use super::{Store, files, gaps};
 use crate::error::{Error, Kind, Result};
 use crate::segment::{CameraName, FileName, NewSegment, RunId, Segment, SegmentId, State, Timestamp, Why};
 use crate::status::CameraState;
@@ -25,24 +25,6 @@ impl Store {
     /// nothing.
     pub fn end_run(&self, run: RunId, now: Timestamp, why: &Why) -> Result<()> {
         self.write("end run", |tx| end_run(tx, run, now, why))
-    }
-
-    /// How a run ended; `None` if there is no such run.
-    pub fn run_end(&self, run: RunId) -> Result<Option<RunEnd>> {
-        self.read(|connection| {
-            connection
-                .prepare_cached("SELECT ended_at, reason FROM runs WHERE id = ?1")
-                .and_then(|mut statement| {
-                    statement
-                        .query_row([run.0], |row| {
-                            let ended_at: Option<i64> = row.get(0)?;
-                            let ended_at = ended_at.map(Timestamp::from_millis);
-                            Ok(RunEnd { run, ended_at, reason: row.get(1)? })
-                        })
-                        .optional()
-                })
-                .sql(|| "read run")
-        })
     }
 
     /// Folder of one camera's files; created if missing, and proved to take a file.

@@ -6,10 +6,12 @@ use std::time::Duration;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
+use super::sql::SqlContext;
 use super::{Inspected, Store};
-use crate::config::StorageConfig;
+use crate::config::{StorageConfig, UploadOrder};
+use crate::error::{Error, Kind, Result};
 use crate::segment::{
-    CameraName, Cause, FileName, NewSegment, Prefix, RunId, Segment, State, Timestamp, Why,
+    CameraName, Cause, FileName, NewSegment, Prefix, RunId, Segment, SegmentId, State, Timestamp, Why,
 };
 
 /// 2025-11-23T13:00:00Z: the start of an hour.
@@ -56,7 +58,7 @@ pub(super) fn stopped(reason: &str) -> Why {
 }
 
 /// The inspector that finds ten seconds of good video in every file.
-pub(super) fn playable(_: &std::path::Path) -> crate::error::Result<Inspected> {
+pub(super) fn playable(_: &std::path::Path) -> Result<Inspected> {
     Ok(Inspected { duration: Duration::from_secs(10), frames: 150, starts_with_keyframe: true })
 }
 
@@ -121,8 +123,31 @@ impl Bench {
 }
 
 impl Store {
+    /// Takes this one as the uploader takes those that are due, whatever its wait.
+    pub fn begin_upload(&self, id: SegmentId) -> Result<()> {
+        let (now, all) = (Timestamp::now(), usize::MAX);
+        let this = |due: &mut Vec<Segment>| due.retain(|segment| segment.id == id);
+        let taken = self.together("claim", |moves| moves.claim(now, UploadOrder::OldestFirst, all, this))?;
+        match taken[..] {
+            [] => Err(Error::new(Kind::Data, format!("row {} is not due", id.0))),
+            _ => Ok(()),
+        }
+    }
+
+    /// When and why a run ended.
+    pub fn run_end(&self, run: RunId) -> (Option<Timestamp>, Option<String>) {
+        let end = self.read(|connection| {
+            let end =
+                connection.query_row("SELECT ended_at, reason FROM runs WHERE id = ?1", [run.0], |row| {
+                    Ok((row.get::<_, Option<i64>>(0)?.map(Timestamp::from_millis), row.get(1)?))
+                });
+            end.sql(|| "read run")
+        });
+        end.unwrap()
+    }
+
     /// A moment from which nothing could be recorded, and why.
-    pub fn note_outage(&self, camera: &CameraName, at: Timestamp, why: &Why) -> crate::error::Result<()> {
+    pub fn note_outage(&self, camera: &CameraName, at: Timestamp, why: &Why) -> Result<()> {
         self.write("note outage", |tx| super::rows::note_outage(tx, camera, at, why))
     }
 }

@@ -79,11 +79,9 @@ fn a_retry_waits_until_it_is_due() {
     let bench = bench();
     let run = bench.run("a");
     let segment = bench.segment("a", run, HOUR);
-    assert_eq!(bench.store.next_retry_at().unwrap(), None);
     bench.store.begin_upload(segment.id).unwrap();
     assert_eq!(due(&bench, HOUR + 1000), [0; 0], "nobody else may take it");
     bench.store.finish_retry(segment.id, at(HOUR + 60), true, false, "400").unwrap();
-    assert_eq!(bench.store.next_retry_at().unwrap(), Some(at(HOUR + 60)));
     assert_eq!(due(&bench, HOUR + 59), [0; 0]);
     assert_eq!(due(&bench, HOUR + 60), [0]);
     let row = bench.again(&segment);
@@ -164,7 +162,7 @@ fn moves_that_the_life_of_a_segment_does_not_know_are_refused() {
     refused(bench.store.begin_upload(segment.id));
     refused(bench.store.finish_lost(segment.id, "x"));
     assert_eq!(bench.state(&segment), State::Uploaded);
-    let unknown = bench.store.begin_upload(SegmentId(99)).unwrap_err();
+    let unknown = bench.store.finish_uploaded(SegmentId(99), at(HOUR)).unwrap_err();
     assert_eq!(unknown.kind(), Kind::Internal);
 }
 

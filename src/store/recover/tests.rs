@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use super::super::Store;
 use super::super::testing::{HOUR, at, bench, cam, playable, stopped};
-use super::super::{RunEnd, Store};
 use super::*;
 use crate::error::{Error, Kind};
 use crate::segment::Prefix;
@@ -38,12 +38,8 @@ fn a_file_whose_row_was_never_written_is_adopted_with_its_real_duration() {
     ];
     assert_eq!(facts, expected);
     assert_eq!(rows[1].run, rows[2].run, "one break for all of them");
-    let end = RunEnd {
-        run: rows[1].run,
-        ended_at: Some(at(HOUR + 24)),
-        reason: Some("adopted after a crash: program stopped without notice".into()),
-    };
-    assert_eq!(bench.store.run_end(rows[1].run).unwrap(), Some(end));
+    let why = "adopted after a crash: program stopped without notice";
+    assert_eq!(bench.store.run_end(rows[1].run), (Some(at(HOUR + 24)), Some(why.into())));
     assert_eq!(bench.store.verify().unwrap(), [""; 0]);
     assert_eq!(bench.store.recover_files(at(HOUR + 61), &playable).unwrap(), Recovered::default());
 }
@@ -148,8 +144,8 @@ fn runs_of_a_dead_program_end_with_their_last_segment() {
     bench.store.end_run(ended, at(HOUR + 77), &stopped("stopped")).unwrap();
     bench.store.recover_files(at(HOUR + 99), &playable).unwrap();
     let end = |run| {
-        let end = bench.store.run_end(run).unwrap().unwrap();
-        (end.ended_at.unwrap(), end.reason.unwrap())
+        let (at, why) = bench.store.run_end(run);
+        (at.unwrap(), why.unwrap())
     };
     let died = "program stopped without notice".to_owned();
     assert_eq!(end(empty), (at(HOUR), died.clone()));
