@@ -16,6 +16,7 @@ pub mod moto;
 pub mod npm;
 pub mod program;
 pub mod receiver;
+pub mod relay;
 pub mod rtsp;
 pub mod s3;
 pub mod settings;

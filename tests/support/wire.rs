@@ -2,12 +2,12 @@
 //! times or swaps the picture, while a real camera sends behind it.
 
 use std::io::{BufReader, Result};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use super::Camera;
+use super::relay::{Carrier, Relay, Sockets};
 use super::rtsp::{self, Piece, VIDEO, header, lock, read_piece};
 
 mod deaf;
@@ -43,20 +43,17 @@ pub enum Fault {
 
 /// The proxy; gone when dropped.
 pub struct Wire {
-    address: SocketAddr,
-    shared: Arc<Shared>,
-    accepting: Option<JoinHandle<()>>,
+    line: Arc<Line>,
+    relay: Relay,
 }
 
-struct Shared {
+struct Line {
     camera_port: AtomicU16,
     /// The stream that open connections get from now on instead of their own, and how often that changed.
     other: Mutex<(u32, String)>,
     fault: Mutex<Fault>,
     mended: Condvar,
-    stopping: AtomicBool,
     requests: Mutex<Vec<String>>,
-    sockets: Mutex<Vec<TcpStream>>,
 }
 
 impl Wire {
@@ -66,107 +63,53 @@ impl Wire {
     }
 
     fn on(listener: TcpListener, camera: &Camera) -> Result<Self> {
-        let address = listener.local_addr()?;
-        let shared = Arc::new(Shared {
+        let line = Arc::new(Line {
             camera_port: AtomicU16::new(camera.port()),
             other: Mutex::default(),
             fault: Mutex::default(),
             mended: Condvar::new(),
-            stopping: AtomicBool::new(false),
             requests: Mutex::default(),
-            sockets: Mutex::default(),
         });
-        let accepting = std::thread::spawn({
-            let shared = shared.clone();
-            move || accept(&listener, &shared)
-        });
-        Ok(Self { address, shared, accepting: Some(accepting) })
+        Ok(Self { relay: Relay::start(listener, line.clone())?, line })
     }
 
     /// From now on this is wrong with it, also with connections that are open.
     pub fn set(&self, fault: Fault) {
-        *lock(&self.shared.fault) = fault;
-        self.shared.mended.notify_all();
+        *lock(&self.line.fault) = fault;
+        self.line.mended.notify_all();
     }
 
     /// Open connections get this camera's picture in the middle of theirs, in the same stream of packets; new ones
     /// are carried to it. It must ask for no password.
     pub fn switch_to(&self, camera: &Camera) {
-        self.shared.camera_port.store(camera.port(), Ordering::SeqCst);
-        let mut other = lock(&self.shared.other);
+        self.line.camera_port.store(camera.port(), Ordering::SeqCst);
+        let mut other = lock(&self.line.other);
         *other = (other.0 + 1, camera.url());
     }
 
     /// Closes every connection and goes on listening.
     pub fn cut(&self) {
-        for socket in lock(&self.shared.sockets).drain(..) {
-            let _ = socket.shutdown(Shutdown::Both);
-        }
+        self.relay.cut();
     }
 
     pub fn url(&self) -> String {
-        format!("rtsp://{}{}?channel=1&subtype=0", self.address, super::camera::PATH)
+        format!("rtsp://{}{}?channel=1&subtype=0", self.relay.address(), super::camera::PATH)
     }
 
     /// Requests of this method so far.
     pub fn requests(&self, method: &str) -> usize {
-        lock(&self.shared.requests).iter().filter(|request| *request == method).count()
+        lock(&self.line.requests).iter().filter(|request| *request == method).count()
     }
 }
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
+        // a line that hangs would hold the relay up
         self.set(Fault::None);
-        // wakes the accepting thread, which then sees the flag
-        let _ = TcpStream::connect(self.address);
-        self.cut();
-        if let Some(thread) = self.accepting.take() {
-            let _ = thread.join();
-        }
     }
 }
 
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    let mut threads = Vec::new();
-    for viewer in listener.incoming() {
-        if shared.stopping.load(Ordering::SeqCst) {
-            break;
-        }
-        // a camera that is down refuses: the viewer's connection closes at once
-        if let Ok(pair) = viewer.and_then(|viewer| connect(viewer, shared)) {
-            threads.extend(pair);
-        }
-    }
-    for socket in lock(&shared.sockets).drain(..) {
-        let _ = socket.shutdown(Shutdown::Both);
-    }
-    for thread in threads {
-        let _ = thread.join();
-    }
-}
-
-fn connect(viewer: TcpStream, shared: &Arc<Shared>) -> Result<[JoinHandle<()>; 2]> {
-    let camera = TcpStream::connect(("127.0.0.1", shared.camera_port.load(Ordering::SeqCst)))?;
-    lock(&shared.sockets).extend([viewer.try_clone()?, camera.try_clone()?]);
-    let (from_viewer, to_camera) = (viewer.try_clone()?, camera.try_clone()?);
-    let (up, down) = (shared.clone(), shared.clone());
-    Ok([
-        std::thread::spawn(move || {
-            // whichever way it ends, both ends know
-            let _ = up.carry_requests(&from_viewer, &to_camera);
-            let _ = from_viewer.shutdown(Shutdown::Both);
-            let _ = to_camera.shutdown(Shutdown::Both);
-        }),
-        std::thread::spawn(move || {
-            let _ = down.carry_stream(&camera, &viewer);
-            let _ = camera.shutdown(Shutdown::Both);
-            let _ = viewer.shutdown(Shutdown::Both);
-        }),
-    ])
-}
-
-impl Shared {
+impl Line {
     /// The fault of this moment, once the line does not hang any more.
     fn fault(&self) -> Fault {
         let mut fault = lock(&self.fault);
@@ -174,21 +117,6 @@ impl Shared {
             fault = self.mended.wait(fault).unwrap_or_else(PoisonError::into_inner);
         }
         fault.clone()
-    }
-
-    fn carry_requests(&self, viewer: &TcpStream, camera: &TcpStream) -> Result<()> {
-        let mut reader = BufReader::new(viewer);
-        loop {
-            let piece = read_piece(&mut reader)?;
-            let refusal = match (&piece, self.fault()) {
-                (Piece::Message(head, _), fault) => self.note(head, &fault),
-                _ => None,
-            };
-            match refusal {
-                Some(answer) => answer.send(viewer)?,
-                None => piece.send(camera)?,
-            }
-        }
     }
 
     /// Notes a request; returns the answer if it is refused.
@@ -209,8 +137,29 @@ impl Shared {
             _ => None,
         }
     }
+}
 
-    fn carry_stream(&self, camera: &TcpStream, viewer: &TcpStream) -> Result<()> {
+impl Carrier for Line {
+    fn camera_port(&self) -> u16 {
+        self.camera_port.load(Ordering::SeqCst)
+    }
+
+    fn up(&self, viewer: &TcpStream, camera: &TcpStream) -> Result<()> {
+        let mut reader = BufReader::new(viewer);
+        loop {
+            let piece = read_piece(&mut reader)?;
+            let refusal = match (&piece, self.fault()) {
+                (Piece::Message(head, _), fault) => self.note(head, &fault),
+                _ => None,
+            };
+            match refusal {
+                Some(answer) => answer.send(viewer)?,
+                None => piece.send(camera)?,
+            }
+        }
+    }
+
+    fn down(&self, camera: &TcpStream, viewer: &TcpStream, open: &Sockets) -> Result<()> {
         let mut reader = BufReader::new(camera.try_clone()?);
         let mut swaps = lock(&self.other).0;
         let mut stream = Stream::default();
@@ -225,7 +174,7 @@ impl Shared {
             if swap != swaps {
                 swaps = swap;
                 reader = rtsp::play(&url)?;
-                lock(&self.sockets).push(reader.get_ref().try_clone()?);
+                open.add(reader.get_ref())?;
                 stream.begin_other();
                 continue;
             }
