@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::process;
+use super::support::port::Port;
 use super::support::{eventually, http};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -12,14 +13,15 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Serves a folder with sendfile from one worker. Killed when dropped.
 pub struct Nginx {
     child: Child,
-    port: u16,
+    port: Port,
 }
 
 impl Nginx {
     /// Fails, and names the package, where there is no nginx.
     pub fn start(folder: &Path) -> Nginx {
-        // nginx takes no socket from us: a port that was free a moment ago
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // nginx takes no socket from us
+        let port = Port::hold(0).unwrap();
+        let number = port.number();
         let config = folder.join("nginx.conf");
         let root = folder.display();
         let text = format!(
@@ -30,7 +32,7 @@ impl Nginx {
              access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; gzip_static on;\n\
              client_body_temp_path {root}/t1; proxy_temp_path {root}/t2; fastcgi_temp_path {root}/t3;\n\
              uwsgi_temp_path {root}/t4; scgi_temp_path {root}/t5;\n\
-             server {{ listen 127.0.0.1:{port}; root {root}; }}\n}}\n"
+             server {{ listen 127.0.0.1:{number}; root {root}; }}\n}}\n"
         );
         std::fs::write(&config, text).unwrap();
         // its worker runs as nobody, where it is started by root
@@ -42,12 +44,12 @@ impl Nginx {
             .spawn()
             .unwrap_or_else(|error| panic!("run nginx: {error}; sudo apt-get install nginx-light"));
         let nginx = Nginx { child, port };
-        eventually(LIMIT, "nginx to listen", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+        eventually(LIMIT, "nginx to listen", || std::net::TcpStream::connect(("127.0.0.1", number)).ok());
         nginx
     }
 
     pub fn url(&self, file: &str) -> String {
-        format!("http://127.0.0.1:{}/{file}", self.port)
+        format!("http://127.0.0.1:{}/{file}", self.port.number())
     }
 
     /// Of the master and its worker.

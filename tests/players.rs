@@ -2,7 +2,6 @@
 //!
 //! hls.js and hls-parser are those of `players/package-lock.json`.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use crate::scene::{Bucket, LIMIT, camera, camera_state, uploaded};
 use crate::support::browser::Browser;
 use crate::support::camera::Codec;
 use crate::support::files::Site;
+use crate::support::port::Port;
 use crate::support::tools::{spawn, video_stream};
 use crate::support::vlc::vlc;
 use crate::support::wait::throughout;
@@ -62,8 +62,8 @@ fn follow(url: &str) -> Child {
 fn hls_parser_and_hls_js_follow_over_an_outage_and_a_restart() {
     let (bucket, mut camera) = (Bucket::new(), camera());
     let mut settings = Settings::new(&bucket.server);
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    settings.camera("gate", &camera).set("server.port", i64::from(free));
+    let free = Port::hold(0).unwrap();
+    settings.camera("gate", &camera).set("server.port", i64::from(free.number()));
     let workspace = Workspace::new(&settings, &bucket.server);
     let mut program = Program::start(&workspace);
     camera_state(&program, "gate", "recording");

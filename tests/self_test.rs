@@ -2,6 +2,7 @@
 
 mod browser;
 mod camera;
+mod port;
 mod program;
 mod s3;
 mod viewer;

@@ -7,6 +7,7 @@ use std::process::Output;
 use crate::page;
 use crate::scene::{Bucket, LIMIT, camera, camera_state};
 use crate::support::browser::Browser;
+use crate::support::port::Port;
 use crate::support::{Program, Settings, Workspace, eventually, http, tools};
 
 /// A workspace with a certificate of its own making for `localhost`.
@@ -58,8 +59,8 @@ fn https(address: SocketAddr, path: &str) -> String {
 fn everything_is_served_over_tls_and_plain_requests_are_led_there() {
     let (bucket, camera) = (Bucket::new(), camera());
     let mut settings = Settings::new(&bucket.server);
-    let plain = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    settings.camera("gate", &camera).set("server.tls.redirect_port", i64::from(plain));
+    let plain = Port::hold(0).unwrap();
+    settings.camera("gate", &camera).set("server.tls.redirect_port", i64::from(plain.number()));
     let secure = Secure::new(&mut settings, &bucket);
     let program = Program::start(&secure.workspace);
     let address = program.http_address();
@@ -77,7 +78,7 @@ fn everything_is_served_over_tls_and_plain_requests_are_led_there() {
     // somebody else's certificate would be noticed
     let stranger = tools::run("curl", &["--silent", "--show-error", &https(address, "/health")]);
     assert!(text(&stranger.stderr).contains("certificate"), "{stranger:?}");
-    for port in [address.port(), plain] {
+    for port in [address.port(), plain.number()] {
         let got = http::get(SocketAddr::new(address.ip(), port), "/live.m3u8?a=b").unwrap();
         assert_eq!(got.status, 308, "{}", got.text());
         let expected = format!("https://{}:{}/live.m3u8?a=b", address.ip(), address.port());
@@ -125,8 +126,8 @@ fn http2_carries_many_requests_over_few_connections() {
 fn the_page_plays_over_tls_and_status_asks_there() {
     let (bucket, camera) = (Bucket::new(), camera());
     let mut settings = Settings::new(&bucket.server);
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    settings.camera("gate", &camera).set("server.port", i64::from(port));
+    let port = Port::hold(0).unwrap();
+    settings.camera("gate", &camera).set("server.port", i64::from(port.number()));
     let secure = Secure::new(&mut settings, &bucket);
     let program = Program::start(&secure.workspace);
     let browser = Browser::start();

@@ -1,6 +1,5 @@
 //! Cameras that refuse, are not there, or send what cannot be recorded. A neighbour that works records on.
 
-use std::net::TcpListener;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use serde_json::Value;
 
 use super::{errors, says};
 use crate::scene::{Bucket, LIMIT, assert_nothing_lost_or_doubled, camera, camera_state, rows, uploaded};
+use crate::support::port::Port;
 use crate::support::wait::throughout;
 use crate::support::{Camera, CameraOptions, Codec, Program, Settings, Workspace};
 
@@ -16,11 +16,6 @@ fn passing_through(bucket: &Bucket) -> Settings {
     let mut settings = Settings::new(&bucket.server);
     settings.set("capture.mode", "passthrough");
     settings
-}
-
-/// A port of this machine where nobody listens.
-fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn reason(camera: &Value) -> &str {
@@ -107,7 +102,8 @@ fn a_refused_port_is_said_and_the_camera_is_recorded_once_it_is_there() {
 #[test]
 fn an_address_where_nobody_listens_is_named() {
     let bucket = Bucket::new();
-    let port = closed_port();
+    let closed = Port::hold(0).unwrap();
+    let port = closed.number();
     let mut settings = passing_through(&bucket);
     settings.camera_at("gate", &format!("rtsp://127.0.0.1:{port}/stream1"), None);
     waits_alone(&settings, &bucket, &["unreachable", &format!("127.0.0.1:{port} refuses"), "address"]);

@@ -1,20 +1,22 @@
 //! `status`: asks the running program, or reads the database where none answers.
 
-use std::net::TcpListener;
-
 use serde_json::Value;
 
 use super::run;
 use crate::scene::{Bucket, LIMIT, camera, uploaded};
+use crate::support::port::Port;
 use crate::support::{Program, Settings, Workspace};
 
 #[test]
 fn status_asks_the_running_program_and_after_its_end_the_database() {
     let (bucket, camera) = (Bucket::new(), camera());
-    // free a moment ago; `status` must know it beforehand
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // `status` must know it beforehand
+    let port = Port::hold(0).unwrap();
     let mut settings = Settings::new(&bucket.server);
-    settings.set("server.port", i64::from(port)).set("capture.mode", "passthrough").camera("gate", &camera);
+    settings
+        .set("server.port", i64::from(port.number()))
+        .set("capture.mode", "passthrough")
+        .camera("gate", &camera);
     let workspace = Workspace::new(&settings, &bucket.server);
     assert!(String::from_utf8_lossy(&workspace.run(&["status"]).stderr).contains("does not exist"));
     let mut program = Program::start(&workspace);

@@ -1,11 +1,11 @@
 //! A page that is open all day comes back by itself, whatever was away.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use super::{plays, shows_a_picture, state};
 use crate::scene::{Bucket, LIMIT, camera, camera_state};
 use crate::support::browser::Browser;
+use crate::support::port::Port;
 use crate::support::wait::throughout;
 use crate::support::{Program, Settings, Workspace, eventually};
 
@@ -53,8 +53,8 @@ fn playing_goes_on_when_the_camera_was_away_for_40_seconds() {
 fn playing_goes_on_when_the_program_was_started_again() {
     let (bucket, camera) = (Bucket::new(), camera());
     let mut settings = Settings::new(&bucket.server);
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    settings.camera("gate", &camera).set("server.port", i64::from(free));
+    let free = Port::hold(0).unwrap();
+    settings.camera("gate", &camera).set("server.port", i64::from(free.number()));
     let workspace = Workspace::new(&settings, &bucket.server);
     let mut program = Program::start(&workspace);
     camera_state(&program, "gate", "recording");

@@ -1,9 +1,10 @@
 //! A real MQTT broker (Debian's mosquitto) with one user, and a client of it.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use super::port::Port;
 use super::tools::{output, spawn};
 use super::wait::eventually;
 
@@ -14,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Killed when dropped.
 pub struct Broker {
     child: Option<Child>,
-    port: u16,
+    port: Port,
     folder: tempfile::TempDir,
 }
 
@@ -27,14 +28,13 @@ impl Drop for Broker {
 impl Broker {
     pub fn start() -> Broker {
         // it cannot say which port it got, so a free one is found first; what it keeps stays over a restart
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let port = free.local_addr().expect("it has an address").port();
-        drop(free);
+        let port = Port::hold(0).expect("a port is free");
         let folder = tempfile::tempdir().expect("a folder can be made");
         let path = |name: &str| folder.path().join(name).display().to_string();
         output("mosquitto_passwd", &["-b", "-c", &path("users"), USER, PASSWORD]);
         let config = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {}\nuser root\npersistence false\n",
+            "listener {} 127.0.0.1\nallow_anonymous false\npassword_file {}\nuser root\npersistence false\n",
+            port.number(),
             path("users")
         );
         std::fs::write(path("mosquitto.conf"), config).expect("a file can be written");
@@ -48,7 +48,7 @@ impl Broker {
         command.arg("-c").arg(self.folder.path().join("mosquitto.conf"));
         command.stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(spawn("mosquitto", &mut command));
-        let port = self.port;
+        let port = self.port.number();
         eventually(LIMIT, "the broker to listen", || {
             std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port))
         });
@@ -62,7 +62,7 @@ impl Broker {
     }
 
     pub fn url(&self) -> String {
-        format!("mqtt://127.0.0.1:{}", self.port)
+        format!("mqtt://127.0.0.1:{}", self.port.number())
     }
 
     fn client(&self, tool: &str) -> Command {
@@ -71,7 +71,7 @@ impl Broker {
             "-h",
             "127.0.0.1",
             "-p",
-            &self.port.to_string(),
+            &self.port.number().to_string(),
             "-u",
             USER,
             "-P",

@@ -11,6 +11,8 @@ use cctv_s3_pipeline::error::{Context, Error, Kind, Result};
 use gst_rtsp_server::prelude::*;
 use gst_rtsp_server::{RTSPClient, RTSPFilterResult, RTSPMedia, RTSPMediaFactory, RTSPServer};
 
+use super::port::Port;
+
 mod auth;
 pub mod barcode;
 mod clip;
@@ -94,7 +96,8 @@ pub struct Counts {
 
 pub struct Camera {
     options: CameraOptions,
-    port: u16,
+    /// Its own while it is stopped, too.
+    port: Port,
     shared: Arc<Shared>,
     running: Option<Running>,
 }
@@ -119,7 +122,8 @@ impl Camera {
     pub fn start(options: CameraOptions) -> Result<Self> {
         gst::init().context(Kind::Pipeline, || "initialise GStreamer")?;
         media::check_elements(options.codec)?;
-        let mut camera = Self { port: options.port, options, shared: Arc::default(), running: None };
+        let port = Port::hold(options.port).context(Kind::Unreachable, || no_port(options.port))?;
+        let mut camera = Self { port, options, shared: Arc::default(), running: None };
         camera.start_again()?;
         Ok(camera)
     }
@@ -127,9 +131,7 @@ impl Camera {
     /// Starts a stopped camera on the port it had. Does nothing if it runs.
     pub fn start_again(&mut self) -> Result<()> {
         if self.running.is_none() {
-            let running = Running::start(&self.options, self.port, &self.shared)?;
-            self.port = u16::try_from(running.server.bound_port()).unwrap_or_default();
-            self.running = Some(running);
+            self.running = Some(Running::start(&self.options, self.port(), &self.shared)?);
         }
         Ok(())
     }
@@ -159,7 +161,7 @@ impl Camera {
     }
 
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     pub fn options(&self) -> &CameraOptions {
@@ -169,7 +171,7 @@ impl Camera {
     /// The address without credentials, as the configuration wants it.
     pub fn url(&self) -> String {
         let scheme = if self.options.identity.is_some() { "rtsps" } else { "rtsp" };
-        format!("{scheme}://127.0.0.1:{}{PATH}?channel=1&subtype=0", self.port)
+        format!("{scheme}://127.0.0.1:{}{PATH}?channel=1&subtype=0", self.port())
     }
 
     pub fn counts(&self) -> &Counts {
@@ -203,6 +205,10 @@ impl Drop for Camera {
     }
 }
 
+fn no_port(port: u16) -> String {
+    format!("listen on rtsp://127.0.0.1:{port}: choose another port or stop its owner")
+}
+
 impl Running {
     fn start(options: &CameraOptions, port: u16, shared: &Arc<Shared>) -> Result<Self> {
         let server = RTSPServer::new();
@@ -224,9 +230,8 @@ impl Running {
 
         let context = glib::MainContext::new();
         let main_loop = glib::MainLoop::new(Some(&context), false);
-        let accept = server.create_source(gio::Cancellable::NONE).context(Kind::Unreachable, || {
-            format!("listen on rtsp://127.0.0.1:{port}: choose another port or stop its owner")
-        })?;
+        let accept =
+            server.create_source(gio::Cancellable::NONE).context(Kind::Unreachable, || no_port(port))?;
         accept.attach(Some(&context));
         sweep_sessions(&server).attach(Some(&context));
         let thread = std::thread::Builder::new()

@@ -14,6 +14,7 @@ pub mod files;
 pub mod http;
 pub mod moto;
 pub mod npm;
+pub mod port;
 pub mod program;
 pub mod receiver;
 pub mod relay;

@@ -15,6 +15,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio_util::sync::CancellationToken;
 
+use super::port::Port;
+
 mod faults;
 mod socket;
 mod spoil;
@@ -59,7 +61,8 @@ impl S3Options {
 pub struct S3Server {
     options: S3Options,
     root: PathBuf,
-    address: SocketAddr,
+    /// Its own while it is stopped, too.
+    port: Port,
     witness: Arc<Witness>,
     running: Option<Running>,
 }
@@ -75,8 +78,9 @@ impl S3Server {
         let bucket = root.join(&options.bucket);
         std::fs::create_dir_all(&bucket).context(Kind::Disk, || format!("create {}", bucket.display()))?;
         let witness = Arc::new(Witness::new(root, options.for_timing));
-        let address = SocketAddr::from(([127, 0, 0, 1], options.port));
-        let mut server = Self { options, root: root.to_owned(), address, witness, running: None };
+        let port = Port::hold(options.port)
+            .context(Kind::Unreachable, || format!("take port {} of 127.0.0.1", options.port))?;
+        let mut server = Self { options, root: root.to_owned(), port, witness, running: None };
         server.start_again()?;
         Ok(server)
     }
@@ -86,9 +90,9 @@ impl S3Server {
         if self.running.is_some() {
             return Ok(());
         }
-        let listener = TcpListener::bind(self.address)
-            .context(Kind::Unreachable, || format!("listen on http://{}", self.address))?;
-        self.address = listener.local_addr().context(Kind::Internal, || "read the S3 server's port")?;
+        let address = self.address();
+        let listener = TcpListener::bind(address)
+            .context(Kind::Unreachable, || format!("listen on http://{address}"))?;
         listener
             .set_nonblocking(true)
             .context(Kind::Internal, || "make the S3 server's port non-blocking")?;
@@ -130,12 +134,12 @@ impl S3Server {
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        SocketAddr::from(([127, 0, 0, 1], self.port.number()))
     }
 
     /// `http://127.0.0.1:PORT`, for `s3.endpoint`.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.address())
     }
 
     pub fn options(&self) -> &S3Options {
