@@ -70,8 +70,7 @@ fn a_wrong_checksum_or_a_taken_name_is_refused() {
 #[test]
 fn a_server_that_is_timed_believes_nothing_either() {
     let root = tempfile::tempdir().unwrap();
-    let options = S3Options { for_timing: true, ..S3Options::default() };
-    let server = S3Server::start(root.path(), options).unwrap();
+    let server = S3Server::start(root.path(), S3Options::for_timing()).unwrap();
     let path = |secret: &str, key: &str| signed(&server, "footage", secret, key);
     assert_eq!(put(&server, &path("guess", "k.ts"), &[]).unwrap().status, 403);
     for wrong in [
