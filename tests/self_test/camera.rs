@@ -1,13 +1,15 @@
 //! The simulated camera plays, refuses, freezes, dies and comes back.
 
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::viewer::Viewer;
 use crate::support::program::timed;
 use crate::support::wait::throughout;
-use crate::support::{Camera, CameraOptions, Clip, Codec, DahuaProxy, eventually, tools};
+use crate::support::{Camera, CameraOptions, Clip, Codec, DahuaProxy, eventually, rtsp, tools};
 
 const LIMIT: Duration = Duration::from_secs(15);
 const LOGIN: Option<(&str, &str)> = Some(("admin", "camera-secret"));
@@ -136,6 +138,38 @@ fn a_kicked_viewer_may_come_again_at_once() {
     eventually(LIMIT, "the viewer to lose the camera", || viewer.ending());
     receives(&Viewer::connect(&camera.url(), LOGIN), 10);
     assert_eq!(camera.connections(), 2);
+}
+
+/// Each cut falls into another moment of somebody's asking: a server that is not told in its own thread loses its way,
+/// answers nobody any more, or ends the whole process in an assertion.
+#[test]
+fn viewers_who_are_cut_off_while_they_ask_find_the_camera_again() {
+    let mut camera = start(CameraOptions { login: None, ..CameraOptions::default() });
+    let (counts, url) = (camera.counts().clone(), camera.url());
+    let wanted = Arc::new(());
+    let viewers = [(); 2].map(|()| {
+        let (url, wanted) = (url.clone(), Arc::downgrade(&wanted));
+        std::thread::spawn(move || {
+            while wanted.strong_count() > 0 {
+                let _ = rtsp::play(&url);
+            }
+        })
+    });
+    for round in 0..200 {
+        let request = [&counts.describe, &counts.setup, &counts.play][round % 3];
+        let before = request.load(Ordering::SeqCst);
+        eventually(LIMIT, "the next request", || request.load(Ordering::SeqCst) > before);
+        if round % 4 == 0 {
+            camera.stop();
+            camera.start_again().unwrap();
+        } else {
+            camera.kick();
+        }
+    }
+    drop(wanted);
+    eventually(LIMIT, "the end of all asking", || viewers.iter().all(JoinHandle::is_finished));
+    let mut stream = rtsp::play(&url).unwrap();
+    assert!(matches!(rtsp::read_piece(&mut stream).unwrap(), rtsp::Piece::Frame(_)));
 }
 
 #[test]
