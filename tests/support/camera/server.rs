@@ -7,7 +7,7 @@
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ impl Sockets {
         *self.arriving() = Some(socket);
     }
 
-    fn arriving(&self) -> std::sync::MutexGuard<'_, Option<Arc<TcpStream>>> {
+    fn arriving(&self) -> MutexGuard<'_, Option<Arc<TcpStream>>> {
         self.arriving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
