@@ -10,7 +10,6 @@ pub mod browser;
 pub mod camera;
 pub mod clock;
 pub mod dahua;
-pub mod door;
 pub mod files;
 pub mod http;
 pub mod moto;

@@ -3,10 +3,10 @@
 
 use std::io::Result;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use super::door::Door;
 use super::rtsp::lock;
 
 /// Carries what is said, until either side ends.
@@ -40,23 +40,19 @@ impl Sockets {
 pub struct Relay {
     address: SocketAddr,
     open: Arc<Sockets>,
-    door: Option<Door>,
-    carrying: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    stopping: Arc<AtomicBool>,
+    accepting: Option<JoinHandle<()>>,
 }
 
 impl Relay {
     pub fn start(listener: TcpListener, carrier: Arc<impl Carrier>) -> Result<Self> {
-        let (open, carrying) = (Arc::<Sockets>::default(), Arc::<Mutex<Vec<_>>>::default());
-        let door = Door::open(listener, {
-            let (open, carrying) = (open.clone(), carrying.clone());
-            move |viewer| {
-                // a camera that is down refuses: the viewer's connection closes at once
-                if let Ok(pair) = connect(viewer, &carrier, &open) {
-                    lock(&carrying).extend(pair);
-                }
-            }
-        })?;
-        Ok(Self { address: door.address(), open, door: Some(door), carrying })
+        let address = listener.local_addr()?;
+        let (open, stopping) = (Arc::<Sockets>::default(), Arc::<AtomicBool>::default());
+        let accepting = std::thread::spawn({
+            let (open, stopping) = (open.clone(), stopping.clone());
+            move || accept(&listener, &carrier, &open, &stopping)
+        });
+        Ok(Self { address, open, stopping, accepting: Some(accepting) })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -71,11 +67,35 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        self.door = None;
+        self.stopping.store(true, Ordering::SeqCst);
+        // wakes the accepting thread, which then sees the flag
+        let _ = TcpStream::connect(self.address);
         self.cut();
-        for thread in lock(&self.carrying).drain(..) {
+        if let Some(thread) = self.accepting.take() {
             let _ = thread.join();
         }
+    }
+}
+
+fn accept(
+    listener: &TcpListener,
+    carrier: &Arc<impl Carrier>,
+    open: &Arc<Sockets>,
+    stopping: &Arc<AtomicBool>,
+) {
+    let mut threads = Vec::new();
+    for viewer in listener.incoming() {
+        if stopping.load(Ordering::SeqCst) {
+            break;
+        }
+        // a camera that is down refuses: the viewer's connection closes at once
+        if let Ok(pair) = viewer.and_then(|viewer| connect(viewer, carrier, open)) {
+            threads.extend(pair);
+        }
+    }
+    open.close();
+    for thread in threads {
+        let _ = thread.join();
     }
 }
 

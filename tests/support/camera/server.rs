@@ -4,42 +4,40 @@
 //! it: a connection that is closed from elsewhere while PLAY is answered ends the process in an assertion. So nobody
 //! closes anything here. The sockets are shut down below it, as a cut cable would, and it finds that out in its thread.
 
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use cctv_s3_pipeline::error::{Context, Error, Kind, Result};
+use glib::translate::{ToGlibPtr, from_glib_none};
 use gst_rtsp_server::prelude::*;
-use gst_rtsp_server::{RTSPClient, RTSPMedia, RTSPMediaFactory, RTSPServer, RTSPSessionPool};
+use gst_rtsp_server::{RTSPClient, RTSPMedia, RTSPMediaFactory, RTSPServer};
 
-use super::super::door::Door;
 use super::{CameraOptions, Counts, PATH, Shared, auth, barcode, media, no_port};
 
 /// Dropping it is a power cut: the port closes, then every connection.
 pub(super) struct Running {
-    /// Before the sockets: nobody may come in between.
-    door: Option<Door>,
+    _server: RTSPServer,
+    context: glib::MainContext,
+    main_loop: glib::MainLoop,
+    accept: glib::Source,
+    thread: Option<JoinHandle<()>>,
     sockets: Arc<Sockets>,
-    /// Tells the sweeping thread to end, by its end.
-    stop: Option<Sender<()>>,
-    sweeping: Option<JoinHandle<()>>,
 }
 
-/// One for each viewer. The server closes its own end; the viewer would not notice while this one is open, so the server's
-/// client owns it and shuts it down when it is closed.
+/// Of the viewers who are connected. The server closes its own handle of a socket; the viewer would not notice while this
+/// one is open, so the server's client owns it and shuts it down when it is closed.
 #[derive(Default)]
-struct Sockets {
-    open: Mutex<Vec<Weak<TcpStream>>>,
-    /// Of the client that is being made.
-    arriving: Mutex<Option<Arc<TcpStream>>>,
-}
+struct Sockets(Mutex<Vec<Weak<TcpStream>>>);
 
 impl Running {
     pub(super) fn start(options: &CameraOptions, port: u16, shared: &Arc<Shared>) -> Result<Self> {
         let server = RTSPServer::new();
+        server.set_address("127.0.0.1");
+        server.set_service(&port.to_string());
         if let Some((username, password)) = &options.login {
             let auth = auth::CountingAuth::new(username, password, shared.counts.clone());
             if let Some(identity) = &options.identity {
@@ -49,29 +47,27 @@ impl Running {
             }
             server.set_auth(Some(&auth));
         }
-        let without = |part: &str| {
-            Error::new(Kind::Internal, format!("simulate a camera: the RTSP server has no {part}"))
-        };
-        server
-            .mount_points()
-            .ok_or_else(|| without("mount points"))?
-            .add_factory(PATH, factory(options, shared));
-        let sessions = server.session_pool().ok_or_else(|| without("sessions"))?;
+        let no_mounts =
+            || Error::new(Kind::Internal, "simulate a camera: the RTSP server has no mount points");
+        server.mount_points().ok_or_else(no_mounts)?.add_factory(PATH, factory(options, shared));
         let sockets = Arc::<Sockets>::default();
         watch_clients(&server, options.session_timeout_s, &shared.counts, &sockets);
 
-        let (stop, stopped) = channel();
-        let sweeping = std::thread::Builder::new()
-            .name(format!("sweep-{port}"))
-            .spawn(move || sweep(&sessions, &stopped))
-            .context(Kind::Internal, || "start a camera's thread")?;
-        let door = TcpListener::bind(("127.0.0.1", port))
-            .and_then(|listener| {
-                let sockets = sockets.clone();
-                Door::open(listener, move |stream| hand_over(&server, stream, &sockets))
+        let context = glib::MainContext::new();
+        let main_loop = glib::MainLoop::new(Some(&context), false);
+        let accept =
+            server.create_source(gio::Cancellable::NONE).context(Kind::Unreachable, || no_port(port))?;
+        accept.attach(Some(&context));
+        sweep_sessions(&server).attach(Some(&context));
+        let thread = std::thread::Builder::new()
+            .name(format!("camera-{port}"))
+            .spawn({
+                let (context, main_loop) = (context.clone(), main_loop.clone());
+                // fails only if another thread owns the context, which is ours alone
+                move || drop(context.with_thread_default(|| main_loop.run()))
             })
-            .context(Kind::Unreachable, || no_port(port))?;
-        Ok(Self { door: Some(door), sockets, stop: Some(stop), sweeping: Some(sweeping) })
+            .context(Kind::Internal, || "start the camera's thread")?;
+        Ok(Self { _server: server, context, main_loop, accept, thread: Some(thread), sockets })
     }
 
     /// Closes every connection.
@@ -82,50 +78,54 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.door = None;
-        self.kick();
-        self.stop = None;
-        if let Some(thread) = self.sweeping.take() {
+        // nobody new, then nobody at all: accepting happens in the loop's thread only
+        self.accept.destroy();
+        let main_loop = self.main_loop.clone();
+        glib::idle_source_new(None, glib::Priority::HIGH, move || {
+            main_loop.quit();
+            glib::ControlFlow::Break
+        })
+        .attach(Some(&self.context));
+        if let Some(thread) = self.thread.take() {
             // a panic there has been printed already
             let _ = thread.join();
         }
+        self.kick();
     }
 }
 
 impl Sockets {
+    fn add(&self, client: &RTSPClient) {
+        let Some(socket) = socket(client).map(Arc::new) else { return };
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|socket| socket.strong_count() > 0);
+        open.push(Arc::downgrade(&socket));
+        client.connect_closed(move |_| shut_down(&socket));
+    }
+
     fn shut_down(&self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for socket in open.drain(..).filter_map(|socket| socket.upgrade()) {
             shut_down(&socket);
         }
     }
+}
 
-    fn add(&self, socket: Arc<TcpStream>) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|socket| socket.strong_count() > 0);
-        open.push(Arc::downgrade(&socket));
-        *self.arriving() = Some(socket);
-    }
-
-    fn arriving(&self) -> MutexGuard<'_, Option<Arc<TcpStream>>> {
-        self.arriving.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// A handle of our own for the client's socket.
+fn socket(client: &RTSPClient) -> Option<TcpStream> {
+    // SAFETY: both pointers are borrowed from the client, which is alive and is told of with its connection made
+    #[allow(unsafe_code)]
+    let socket: Option<gio::Socket> = unsafe {
+        let connection = gst_rtsp_server::ffi::gst_rtsp_client_get_connection(client.to_glib_none().0);
+        from_glib_none(gst_rtsp::ffi::gst_rtsp_connection_get_read_socket(connection))
+    };
+    let own: OwnedFd = socket?.as_fd().try_clone_to_owned().ok()?;
+    Some(own.into())
 }
 
 fn shut_down(socket: &TcpStream) {
     // the viewer may have done so already
     let _ = socket.shutdown(Shutdown::Both);
-}
-
-/// Makes a client of a connection; one that cannot be served is closed.
-fn hand_over(server: &RTSPServer, stream: TcpStream, sockets: &Sockets) {
-    let Ok(viewer) = stream.peer_addr() else { return };
-    let Ok(own) = stream.try_clone() else { return };
-    let Ok(socket) = gio::Socket::from_fd(stream.into()) else { return };
-    sockets.add(Arc::new(own));
-    let _ = server.transfer_connection(socket, &viewer.ip().to_string(), viewer.port().into(), None);
-    // nobody's, unless the server made a client
-    sockets.arriving().take();
 }
 
 /// All viewers share one encoder, as in a camera; the gates of each new encoder follow `freeze`.
@@ -162,9 +162,7 @@ fn watch_clients(server: &RTSPServer, session_timeout_s: u32, counts: &Arc<Count
     let (counts, sockets) = (counts.clone(), sockets.clone());
     server.connect_client_connected(move |_, client: &RTSPClient| {
         counts.connections.fetch_add(1, Ordering::SeqCst);
-        if let Some(socket) = sockets.arriving().take() {
-            client.connect_closed(move |_| shut_down(&socket));
-        }
+        sockets.add(client);
         let count = |pick: fn(&Counts) -> &AtomicUsize| {
             let counts = counts.clone();
             move |_: &RTSPClient, _: &gst_rtsp_server::RTSPContext| {
@@ -184,8 +182,13 @@ fn watch_clients(server: &RTSPServer, session_timeout_s: u32, counts: &Arc<Count
 }
 
 /// Sessions of viewers who went away without a word end within their timeout.
-fn sweep(sessions: &RTSPSessionPool, stopped: &Receiver<()>) {
-    while stopped.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
-        sessions.cleanup();
-    }
+fn sweep_sessions(server: &RTSPServer) -> glib::Source {
+    let server = server.downgrade();
+    glib::timeout_source_new(Duration::from_secs(1), None, glib::Priority::DEFAULT, move || {
+        let Some(server) = server.upgrade() else { return glib::ControlFlow::Break };
+        if let Some(sessions) = server.session_pool() {
+            sessions.cleanup();
+        }
+        glib::ControlFlow::Continue
+    })
 }
