@@ -1,13 +1,12 @@
 //! Cameras that are not there, or as good as not.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use super::super::table::Scenario;
 use super::play::{camera, finish, healed, hole_s, passing_through, recorded, told};
 use crate::scene::Bucket;
 use crate::support::wire::{DeafPort, Fault, Wire};
-use crate::support::{CameraOptions, Program, Workspace, eventually};
+use crate::support::{Program, Workspace, eventually};
 
 /// Waits until the program has failed so often that the backoff alone would make the camera wait for longer than the
 /// table allows.
@@ -19,13 +18,13 @@ fn away_for_long(program: &Program<'_>) {
 }
 
 pub fn refused(scenario: &Scenario) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (bucket, url) = (Bucket::new(), format!("rtsp://127.0.0.1:{port}/cam/realmonitor"));
-    let workspace = Workspace::new(&passing_through(&bucket, &url), &bucket.server);
+    let (bucket, mut camera) = (Bucket::new(), camera(|_| {}));
+    camera.stop();
+    let workspace = Workspace::new(&passing_through(&bucket, &camera.url()), &bucket.server);
     let program = Program::start(&workspace);
     told(&program, scenario);
     away_for_long(&program);
-    let _camera = camera(|options: &mut CameraOptions| options.port = port);
+    camera.start_again().unwrap();
     healed(&program, scenario);
     recorded(&workspace, 1);
     finish(program, &workspace, &bucket, scenario);
