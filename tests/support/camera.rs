@@ -3,13 +3,14 @@
 //! Every camera has a port of its own on the loopback interface. Dropping it stops all of it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use cctv_s3_pipeline::error::{Context, Kind, Result};
 use gst::prelude::*;
 
 use self::server::Running;
 use super::port::Port;
+use super::rtsp::lock;
 
 mod auth;
 pub mod barcode;
@@ -174,23 +175,17 @@ impl Camera {
 
     /// Tracks that are being encoded now; 0 when nobody watches.
     pub fn encoded_tracks(&self) -> usize {
-        let gates = self.shared.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let gates = lock(&self.shared.gates);
         gates.iter().filter(|gate| gate.upgrade().is_some()).count()
     }
 
     fn set_frozen(&self, frozen: bool) {
         // the flag first: a viewer who comes now reads it
         self.shared.frozen.store(frozen, Ordering::SeqCst);
-        let gates = self.shared.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let gates = lock(&self.shared.gates);
         for gate in gates.iter().filter_map(glib::WeakRef::upgrade) {
             gate.set_property("drop", frozen);
         }
-    }
-}
-
-impl Drop for Camera {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 

@@ -1,13 +1,14 @@
 //! The RTSP server of a camera that runs: who comes, who is cut off, and the encoder that all of them share.
 //!
 //! gst-rtsp-server serves all viewers of a camera in one thread, and is not made for others to take a viewer from under
-//! it: a connection that is closed from elsewhere while PLAY is answered ends the process in an assertion. So nobody
-//! closes anything here. The sockets are shut down below it, as a cut cable would, and it finds that out in its thread.
+//! it: a connection that is closed from elsewhere while PLAY is answered ends the process in an assertion. So no connection
+//! is closed here. The sockets are shut down below it, as a cut cable would, and it finds that out in its thread as soon as
+//! that is free: after at most 20 s, if it waits for a frozen encoder.
 
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use glib::translate::{ToGlibPtr, from_glib_none};
 use gst_rtsp_server::prelude::*;
 use gst_rtsp_server::{RTSPClient, RTSPMedia, RTSPMediaFactory, RTSPServer};
 
+use super::super::rtsp::lock;
 use super::{CameraOptions, Counts, PATH, Shared, auth, barcode, media, no_port};
 
 /// Dropping it is a power cut: the port closes, then every connection.
@@ -97,14 +99,14 @@ impl Drop for Running {
 impl Sockets {
     fn add(&self, client: &RTSPClient) {
         let Some(socket) = socket(client).map(Arc::new) else { return };
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(&self.0);
         open.retain(|socket| socket.strong_count() > 0);
         open.push(Arc::downgrade(&socket));
         client.connect_closed(move |_| shut_down(&socket));
     }
 
     fn shut_down(&self) {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(&self.0);
         for socket in open.drain(..).filter_map(|socket| socket.upgrade()) {
             shut_down(&socket);
         }
@@ -148,7 +150,7 @@ fn factory(options: &CameraOptions, shared: &Arc<Shared>) -> RTSPMediaFactory {
         if let (Some(clip), Some(source)) = (&clip, source) {
             clip.feed(&source);
         }
-        let mut gates = shared.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gates = lock(&shared.gates);
         gates.retain(|gate| gate.upgrade().is_some());
         for gate in [media::VIDEO_GATE, media::AUDIO_GATE].iter().filter_map(|name| bin.by_name(name)) {
             gate.set_property("drop", shared.frozen.load(Ordering::SeqCst));
